@@ -1,0 +1,107 @@
+use std::ops::Range;
+
+use crate::QualifiedName;
+
+/// One statement of a script: where it stands and what the runner has to know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    range: Range<usize>,
+    kind: StatementKind,
+}
+
+impl Statement {
+    pub(crate) fn new(range: Range<usize>, kind: StatementKind) -> Self {
+        Self { range, kind }
+    }
+
+    /// The statement's bytes in the text that was split, from its first token to its last, without the `;`.
+    ///
+    /// The range of [`StatementKind::CopyFromStdin`] includes the `;` and the data after it.
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
+    /// The statement's text, given the text that was split.
+    pub fn text<'a>(&self, script: &'a str) -> &'a str {
+        script.get(self.range()).unwrap_or_default()
+    }
+
+    /// What kind of statement it is.
+    pub fn kind(&self) -> &StatementKind {
+        &self.kind
+    }
+}
+
+/// What a statement means to the runner.
+///
+/// Statements are told apart by their words, not by a parser of PostgreSQL's whole grammar: what the words don't show (a
+/// `COMMIT` inside a procedure that is called) the server will say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatementKind {
+    /// Nothing special.
+    Plain,
+    /// Opens, ends or prepares a transaction: `BEGIN`, `COMMIT`, `ROLLBACK`, ... Savepoints are [`Plain`](Self::Plain).
+    TransactionControl(&'static str),
+    /// The server refuses it inside a transaction: `VACUUM`, `CREATE DATABASE`, ...
+    OutsideTransaction(&'static str),
+    /// Builds, drops or rebuilds indexes concurrently. The server refuses it inside a transaction.
+    ConcurrentIndex(ConcurrentIndex),
+    /// `COPY ... FROM STDIN`, with the data that follows it.
+    CopyFromStdin,
+    /// `COPY ... TO STDOUT`.
+    CopyToStdout,
+    /// A command of psql, as `\connect`, or a statement that ends in one, as `SELECT 1 \gexec`.
+    PsqlMeta,
+}
+
+/// A statement that works on an index concurrently, with what is needed to find that index in the catalogue.
+///
+/// Names are as PostgreSQL stores them: without quotes, folded, cut to 63 bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConcurrentIndex {
+    pub(crate) command: IndexCommand,
+    pub(crate) index: Option<QualifiedName>,
+    pub(crate) table: Option<QualifiedName>,
+}
+
+/// Which command a [`ConcurrentIndex`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IndexCommand {
+    /// `CREATE INDEX CONCURRENTLY`.
+    #[non_exhaustive]
+    Create {
+        /// `CREATE UNIQUE INDEX`.
+        unique: bool,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `DROP INDEX CONCURRENTLY`.
+    #[non_exhaustive]
+    Drop {
+        /// `IF EXISTS`.
+        if_exists: bool,
+    },
+    /// `REINDEX ... CONCURRENTLY`.
+    Reindex,
+}
+
+impl ConcurrentIndex {
+    /// The command.
+    pub fn command(&self) -> IndexCommand {
+        self.command
+    }
+
+    /// The index. `None` for an index that is created without a name, and for `REINDEX` of a table or more. The index of
+    /// `CREATE INDEX` has no schema of its own, it is in its table's.
+    pub fn index(&self) -> Option<&QualifiedName> {
+        self.index.as_ref()
+    }
+
+    /// The table of `CREATE INDEX` and `REINDEX TABLE`.
+    pub fn table(&self) -> Option<&QualifiedName> {
+        self.table.as_ref()
+    }
+}
