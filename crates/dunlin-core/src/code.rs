@@ -1,0 +1,108 @@
+use std::future::Future;
+
+use async_trait::async_trait;
+
+use crate::{BoxError, Checksum, Context, Migration, MigrationId, TransactionMode};
+
+/// A migration written in Rust, without its id: what a `.rs` file in a migrations folder implements for its
+/// `pub struct Migration`. Version and name come from the file name.
+///
+/// ```
+/// use dunlin_core::{BoxError, Context, RustMigration};
+///
+/// pub struct Migration;
+///
+/// impl RustMigration for Migration {
+///     const REVERSIBLE: bool = true;
+///
+///     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+///         cx.client().batch_execute("ALTER TABLE users ADD COLUMN initials text").await?;
+///         Ok(())
+///     }
+///
+///     async fn down(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+///         cx.client().batch_execute("ALTER TABLE users DROP COLUMN initials").await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait RustMigration: Send + Sync + 'static {
+    /// Its declared revision, which takes the place of a checksum: raise it when a change should count as an edit.
+    const REVISION: u32 = 1;
+
+    /// Whether [`down`](Self::down) is implemented.
+    const REVERSIBLE: bool = false;
+
+    /// Whether the hooks run inside a transaction. Without one, `up` must stand being run again after a crash.
+    const TRANSACTION: TransactionMode = TransactionMode::PerMigration;
+
+    /// Applies the migration.
+    ///
+    /// # Errors
+    ///
+    /// Any error undoes the transaction and ends the run.
+    fn up(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send;
+
+    /// Undoes the migration. Called only when [`REVERSIBLE`](Self::REVERSIBLE) is true.
+    ///
+    /// # Errors
+    ///
+    /// Any error undoes the transaction and ends the run.
+    fn down(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _ = cx;
+        async { Err("this migration declares `REVERSIBLE` without implementing `down`".into()) }
+    }
+
+    /// Checks that `up` did what it should. What it writes is rolled back.
+    ///
+    /// # Errors
+    ///
+    /// Any error means that the check has failed; the migration is undone with it.
+    fn verify(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+}
+
+/// A [`RustMigration`] with its id: a whole [`Migration`].
+pub(crate) struct Coded<M> {
+    id: MigrationId,
+    body: M,
+}
+
+impl<M> Coded<M> {
+    pub(crate) fn new(id: MigrationId, body: M) -> Self {
+        Self { id, body }
+    }
+}
+
+#[async_trait]
+impl<M: RustMigration> Migration for Coded<M> {
+    fn id(&self) -> &MigrationId {
+        &self.id
+    }
+
+    fn checksum(&self) -> Checksum {
+        Checksum::Revision(M::REVISION)
+    }
+
+    fn transaction(&self) -> TransactionMode {
+        M::TRANSACTION
+    }
+
+    fn is_reversible(&self) -> bool {
+        M::REVERSIBLE
+    }
+
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        self.body.up(cx).await
+    }
+
+    async fn down(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        self.body.down(cx).await
+    }
+
+    async fn verify(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        self.body.verify(cx).await
+    }
+}

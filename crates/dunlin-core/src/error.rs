@@ -1,0 +1,542 @@
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::error::SqlState;
+
+use crate::assess::Finding;
+use crate::failure::Failure;
+use crate::lock::Holder;
+use crate::plan::Direction;
+use crate::{BoxError, HistoryTable, MigrationId, MigrationSet, Report, Target};
+
+/// Why something did not work.
+///
+/// [`kind`](Self::kind) is for branching, `Display` for people: it names the migration, what is wrong and what to do,
+/// in one line. [`report`](Self::report) tells what was done before it. What the server said is part of the text,
+/// without its DETAIL, which may hold row values: that is had with [`detail`](Self::detail) alone. `Debug` prints the
+/// text and its causes, so that `fn main() -> Result<(), dunlin::Error>` reads well.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    problem: Problem,
+    source: Option<BoxError>,
+    report: Report,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No connection could be opened.
+    Connect,
+    /// The connection was lost. What was done is in the history; the next run settles it.
+    Connection,
+    /// The server refused one of the library's own statements.
+    Database,
+    /// A SQL text can't be a migration.
+    Script,
+    /// Two migrations of one version.
+    Set,
+    /// The folder holds a migration that was added after the program was built.
+    StaleBuild,
+    /// The target is not in the set, or further away than there are migrations.
+    Target,
+    /// The plan reverts a migration that can't be reverted.
+    Irreversible,
+    /// The history and the set disagree in a way that a policy does not allow.
+    Diverged,
+    /// Migrations are waiting ([`Migrator::ensure_current`](crate::Migrator::ensure_current) alone).
+    Behind,
+    /// The migration can't run in the way that was asked for.
+    Unsupported,
+    /// The history table can't be trusted or read.
+    History,
+    /// The server is a standby, or the session is read-only.
+    ReadOnly,
+    /// Another runner held the lock until the deadline.
+    LockTimeout,
+    /// The lock was lost: a pooler in transaction mode stands in between.
+    LockLost,
+    /// A migration failed.
+    Migration,
+    /// A migration did not verify.
+    Verify,
+    /// A migration ended the runner's transaction.
+    TransactionEnded,
+}
+
+/// A place in a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+pub struct Location {
+    pub(crate) file: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+impl Location {
+    /// The file's path, relative to the crate that embeds it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The line, from 1.
+    #[must_use]
+    pub fn line(&self) -> u32 {
+        self.line
+    }
+
+    /// The column, from 1, in characters.
+    #[must_use]
+    pub fn column(&self) -> u32 {
+        self.column
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("can't connect to PostgreSQL: check the address, the credentials and that the server runs")]
+    Connect,
+    #[error("the connection was lost while {doing}: the history says what was done, run again to go on")]
+    Connection { doing: String },
+    #[error("PostgreSQL refused {doing}: {failure}")]
+    Database { doing: String, failure: Failure },
+    #[error("{0}")]
+    Script(Diagnostics, MigrationId),
+    #[error(
+        "version {} is taken twice, by `{}` and by `{}`: give one of them a new version",
+        .0.version(), .0.name(), .1.name()
+    )]
+    Duplicate(MigrationId, MigrationId),
+    #[error(
+        "stale build: `{folder}` holds {}, added after this program was built: build it again (a build.rs that \
+         prints `cargo::rerun-if-changed=migrations` makes cargo notice)", list(.files)
+    )]
+    StaleBuild { folder: String, files: Vec<String> },
+    #[error("there is no migration of version {version}{}", nearest(.known))]
+    UnknownVersion { version: i64, known: Vec<i64> },
+    #[error("target {target} asks for more migrations than there are: {there} in that direction")]
+    TooFar { target: Target, there: usize },
+    #[error("migration {0} can't be reverted: it has no down; nothing was done")]
+    Irreversible(MigrationId),
+    #[error("migration {0} can't be reverted: this program does not know it; run one that does")]
+    UnknownToRevert(MigrationId),
+    #[error("the database has diverged from this program, nothing was done: {}", findings(.0))]
+    Diverged(Vec<Finding>),
+    #[error(
+        "migration {id} was edited in the first {done} of its statements, which have already run: restore them and \
+         change only those that follow"
+    )]
+    EditedHalfWay { id: MigrationId, done: usize },
+    #[error("the database is behind this program: {} pending, from {first}; migrate it first", .count)]
+    Behind { count: usize, first: MigrationId },
+    #[error(
+        "migration {0} runs outside a transaction, which `TransactionPolicy::AllOrNothing` can't undo: run it with \
+         `TransactionPolicy::PerMigration`"
+    )]
+    OutsideTransaction(MigrationId),
+    #[error("the history {table} {what}")]
+    History { table: HistoryTable, what: String },
+    #[error("{0}, so nothing can be migrated here: connect to the primary with a role that may write")]
+    ReadOnly(&'static str),
+    #[error("another runner has held the migration lock for the whole deadline of {deadline:.1?}{}", held_by(.holder))]
+    LockTimeout { deadline: Duration, holder: Option<Holder> },
+    #[error(
+        "the migration lock is not held by this connection any more: a pooler in transaction or statement mode \
+         stands in between; connect directly, or to a session-mode pool"
+    )]
+    LockLost,
+    #[error("{}migration {id} failed{}: {failure}; {}", reverting(.direction), at(.location), .then)]
+    Migration {
+        id: MigrationId,
+        direction: Direction,
+        location: Option<Location>,
+        failure: Failure,
+        then: String,
+    },
+    #[error("{}migration {id} failed in its Rust code; {then}", reverting(.direction))]
+    Code { id: MigrationId, direction: Direction, then: String },
+    #[error("migration {id} did not verify{}: {what}; {then}", at(.location))]
+    Verify {
+        id: MigrationId,
+        location: Option<Location>,
+        what: String,
+        failure: Option<Failure>,
+        then: String,
+    },
+    #[error("{count} of {of} migrations do not verify: {}", .failures.join("; "))]
+    Verification { count: usize, of: usize, failures: Vec<String> },
+    #[error(
+        "{}migration {id} ended the transaction that it runs in{}: remove its COMMIT or ROLLBACK, or make it \
+         `-- dunlin: no-transaction`; what it had done before may have been kept without a record: check it, then \
+         `stamp` or undo it by hand", reverting(.direction), at(.location)
+    )]
+    TransactionEnded { id: MigrationId, direction: Direction, location: Option<Location> },
+}
+
+impl Error {
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match &self.0.problem {
+            Problem::Connect => ErrorKind::Connect,
+            Problem::Connection { .. } => ErrorKind::Connection,
+            Problem::Database { .. } => ErrorKind::Database,
+            Problem::Script(..) => ErrorKind::Script,
+            Problem::Duplicate(..) => ErrorKind::Set,
+            Problem::StaleBuild { .. } => ErrorKind::StaleBuild,
+            Problem::UnknownVersion { .. } | Problem::TooFar { .. } => ErrorKind::Target,
+            Problem::Irreversible(_) | Problem::UnknownToRevert(_) => ErrorKind::Irreversible,
+            Problem::Diverged(_) | Problem::EditedHalfWay { .. } => ErrorKind::Diverged,
+            Problem::Behind { .. } => ErrorKind::Behind,
+            Problem::OutsideTransaction(_) => ErrorKind::Unsupported,
+            Problem::History { .. } => ErrorKind::History,
+            Problem::ReadOnly(_) => ErrorKind::ReadOnly,
+            Problem::LockTimeout { .. } => ErrorKind::LockTimeout,
+            Problem::LockLost => ErrorKind::LockLost,
+            Problem::Migration { .. } | Problem::Code { .. } => ErrorKind::Migration,
+            Problem::Verify { .. } | Problem::Verification { .. } => ErrorKind::Verify,
+            Problem::TransactionEnded { .. } => ErrorKind::TransactionEnded,
+        }
+    }
+
+    /// The migration that it is about.
+    #[must_use]
+    pub fn migration(&self) -> Option<&MigrationId> {
+        match &self.0.problem {
+            Problem::Script(_, id)
+            | Problem::Duplicate(_, id)
+            | Problem::Irreversible(id)
+            | Problem::UnknownToRevert(id)
+            | Problem::EditedHalfWay { id, .. }
+            | Problem::OutsideTransaction(id)
+            | Problem::Migration { id, .. }
+            | Problem::Code { id, .. }
+            | Problem::Verify { id, .. }
+            | Problem::TransactionEnded { id, .. } => Some(id),
+            Problem::Diverged(findings) => findings.first().map(Finding::id),
+            Problem::Behind { first, .. } => Some(first),
+            _ => None,
+        }
+    }
+
+    /// The place in a script that it is about.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        match &self.0.problem {
+            Problem::Migration { location, .. }
+            | Problem::Verify { location, .. }
+            | Problem::TransactionEnded { location, .. } => location.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The SQLSTATE that the server gave.
+    #[must_use]
+    pub fn code(&self) -> Option<&SqlState> {
+        self.failure().and_then(Failure::code)
+    }
+
+    /// The server's DETAIL. It may hold row values, so it is in no text.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.failure().and_then(Failure::detail)
+    }
+
+    /// The differences between the history and the set, for [`ErrorKind::Diverged`].
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        match &self.0.problem {
+            Problem::Diverged(findings) => findings,
+            _ => &[],
+        }
+    }
+
+    /// What the run had done before it failed. What is in it stays applied.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.0.report
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match &self.0.problem {
+            Problem::Database { failure, .. } | Problem::Migration { failure, .. } => Some(failure),
+            Problem::Verify { failure, .. } => failure.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// For adapters.
+impl Error {
+    /// No connection could be had from wherever connections come from.
+    #[must_use]
+    pub fn no_connection(cause: impl Into<BoxError>) -> Self {
+        match cause.into().downcast::<tokio_postgres::Error>() {
+            Ok(cause) => Self::connect(*cause),
+            Err(cause) => Self::new(Problem::Connect).caused_by(cause),
+        }
+    }
+}
+
+/// How errors are made.
+impl Error {
+    fn new(problem: Problem) -> Self {
+        Self(Box::new(Inner { problem, source: None, report: Report::new() }))
+    }
+
+    fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn after(mut self, report: Report) -> Self {
+        self.0.report = report;
+        self
+    }
+
+    pub(crate) fn connect(error: tokio_postgres::Error) -> Self {
+        match Failure::of(&error) {
+            // The server answered: its words say what is wrong.
+            Some(failure) => Self::new(Problem::Database { doing: "the connection".to_owned(), failure }),
+            None => Self::new(Problem::Connect).caused_by(error),
+        }
+    }
+
+    /// One of the library's own statements failed while `doing` something.
+    pub(crate) fn database(doing: impl Into<String>, error: tokio_postgres::Error) -> Self {
+        let doing = doing.into();
+        match Failure::of(&error) {
+            Some(failure) => Self::new(Problem::Database { doing, failure }),
+            None => Self::new(Problem::Connection { doing }).caused_by(error),
+        }
+    }
+
+    pub(crate) fn script(id: MigrationId, diagnostics: Diagnostics) -> Self {
+        Self::new(Problem::Script(diagnostics, id))
+    }
+
+    pub(crate) fn duplicate_version(first: &MigrationId, second: &MigrationId) -> Self {
+        Self::new(Problem::Duplicate(first.clone(), second.clone()))
+    }
+
+    pub(crate) fn stale_build(folder: &str, files: Vec<String>) -> Self {
+        Self::new(Problem::StaleBuild { folder: folder.to_owned(), files })
+    }
+
+    pub(crate) fn unknown_version(version: i64, set: &MigrationSet) -> Self {
+        let known = set.iter().map(|migration| migration.id().version()).collect();
+        Self::new(Problem::UnknownVersion { version, known })
+    }
+
+    pub(crate) fn too_far(target: Target, there: usize) -> Self {
+        Self::new(Problem::TooFar { target, there })
+    }
+
+    pub(crate) fn irreversible(id: MigrationId) -> Self {
+        Self::new(Problem::Irreversible(id))
+    }
+
+    pub(crate) fn unknown_to_revert(id: MigrationId) -> Self {
+        Self::new(Problem::UnknownToRevert(id))
+    }
+
+    pub(crate) fn diverged(findings: Vec<Finding>) -> Self {
+        Self::new(Problem::Diverged(findings))
+    }
+
+    pub(crate) fn edited_half_way(id: MigrationId, done: usize) -> Self {
+        Self::new(Problem::EditedHalfWay { id, done })
+    }
+
+    pub(crate) fn behind(count: usize, first: MigrationId) -> Self {
+        Self::new(Problem::Behind { count, first })
+    }
+
+    pub(crate) fn outside_transaction(id: MigrationId) -> Self {
+        Self::new(Problem::OutsideTransaction(id))
+    }
+
+    pub(crate) fn history(table: &HistoryTable, what: impl Into<String>) -> Self {
+        Self::new(Problem::History { table: table.clone(), what: what.into() })
+    }
+
+    pub(crate) fn read_only(why: &'static str) -> Self {
+        Self::new(Problem::ReadOnly(why))
+    }
+
+    pub(crate) fn lock_timeout(deadline: Duration, holder: Option<Holder>) -> Self {
+        Self::new(Problem::LockTimeout { deadline, holder })
+    }
+
+    pub(crate) fn lock_lost() -> Self {
+        Self::new(Problem::LockLost)
+    }
+
+    pub(crate) fn migration_failed(
+        id: MigrationId,
+        direction: Direction,
+        location: Option<Location>,
+        failure: Failure,
+    ) -> Self {
+        let then = "nothing of it remains: mend it and run again".to_owned();
+        Self::new(Problem::Migration { id, direction, location, failure, then })
+    }
+
+    pub(crate) fn code_failed(id: MigrationId, direction: Direction, source: BoxError) -> Self {
+        let then = "nothing of it remains: mend it and run again".to_owned();
+        // A server's error is told without its DETAIL, as everywhere.
+        match source.downcast::<tokio_postgres::Error>() {
+            Ok(error) => match Failure::of(&error) {
+                Some(failure) => {
+                    Self::new(Problem::Migration { id, direction, location: None, failure, then })
+                }
+                None => {
+                    Self::new(Problem::Connection { doing: format!("migration {id} ran") }).caused_by(error)
+                }
+            },
+            Err(source) => Self::new(Problem::Code { id, direction, then }).caused_by(source),
+        }
+    }
+
+    pub(crate) fn verify(
+        id: MigrationId,
+        location: Option<Location>,
+        what: String,
+        failure: Option<Failure>,
+    ) -> Self {
+        let then = "nothing of it remains: mend it and run again".to_owned();
+        Self::new(Problem::Verify { id, location, what, failure, then })
+    }
+
+    /// The verify hook of a Rust migration said no.
+    pub(crate) fn verify_code(id: MigrationId, source: BoxError) -> Self {
+        let source = match source.downcast::<tokio_postgres::Error>() {
+            Ok(error) => match Failure::of(&error) {
+                Some(failure) => return Self::verify(id, None, failure.to_string(), Some(failure)),
+                None => error,
+            },
+            Err(source) => {
+                return Self::verify(id, None, "its Rust code says so".to_owned(), None).caused_by(source);
+            }
+        };
+        Self::new(Problem::Connection { doing: format!("migration {id} was verified") }).caused_by(source)
+    }
+
+    pub(crate) fn not_recorded(table: &HistoryTable, id: &MigrationId) -> Self {
+        Self::history(table, format!("lost the row of migration {id} while it ran: somebody else writes it"))
+    }
+
+    pub(crate) fn verification(of: usize, failures: Vec<String>) -> Self {
+        Self::new(Problem::Verification { count: failures.len(), of, failures })
+    }
+
+    pub(crate) fn transaction_ended(
+        id: MigrationId,
+        direction: Direction,
+        location: Option<Location>,
+    ) -> Self {
+        Self::new(Problem::TransactionEnded { id, direction, location })
+    }
+
+    /// Says what remains of a migration that failed outside a transaction.
+    pub(crate) fn half_way(mut self, remains: String) -> Self {
+        match &mut self.0.problem {
+            Problem::Migration { then, .. } | Problem::Code { then, .. } | Problem::Verify { then, .. } => {
+                *then = remains;
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The reason alone, for a list of failures that names the migrations itself.
+    pub(crate) fn reason(&self) -> String {
+        match &self.0.problem {
+            Problem::Verify { id, location, what, .. } => format!("{id}{}: {what}", at(location)),
+            problem => problem.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.problem.fmt(f)?;
+        match self.0.report.done.len() {
+            0 => Ok(()),
+            1 => f.write_str(" (one migration was done before it)"),
+            done => write!(f, " ({done} migrations were done before it)"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            write!(f, "\n  caused by: {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Some(source) => Some(&**source),
+            None => None,
+        }
+    }
+}
+
+/// The problems of a script, each with its place.
+#[derive(Debug)]
+pub(crate) struct Diagnostics(pub(crate) Vec<String>);
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
+fn at(location: &Option<Location>) -> String {
+    location.as_ref().map(|location| format!(" at {location}")).unwrap_or_default()
+}
+
+fn reverting(direction: &Direction) -> &'static str {
+    match direction {
+        Direction::Up => "",
+        Direction::Down => "reverting ",
+    }
+}
+
+fn list(files: &[String]) -> String {
+    files.iter().map(|file| format!("`{file}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn findings(findings: &[Finding]) -> String {
+    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn nearest(known: &[i64]) -> String {
+    match (known.first(), known.last()) {
+        (Some(first), Some(last)) => format!(": the set goes from {first} to {last}"),
+        _ => ": the set is empty".to_owned(),
+    }
+}
+
+fn held_by(holder: &Option<Holder>) -> String {
+    match holder {
+        Some(holder) => format!(": {holder}"),
+        None => ", and has gone since: run again".to_owned(),
+    }
+}

@@ -1,0 +1,75 @@
+use std::fmt;
+
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+
+/// What the server said, without what may hold row values.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: Option<SqlState>,
+    message: String,
+    detail: Option<String>,
+}
+
+impl Failure {
+    /// What the server said; nothing when it said nothing, because the connection was lost.
+    pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
+        error.as_db_error().map(|error| Self {
+            code: Some(error.code().clone()),
+            message: error.message().to_owned(),
+            detail: error.detail().map(str::to_owned),
+        })
+    }
+
+    pub(crate) fn code(&self) -> Option<&SqlState> {
+        self.code.as_ref()
+    }
+
+    pub(crate) fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(code) = &self.code {
+            write!(f, " (SQLSTATE {})", code.code())?;
+            if let Some(hint) = hint(code) {
+                write!(f, ": {hint}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where in the text of the message that was sent the error is, counted in characters from 1.
+pub(crate) fn position(error: &DbError) -> Option<usize> {
+    match error.position()? {
+        ErrorPosition::Original(position) => usize::try_from(*position).ok(),
+        ErrorPosition::Internal { .. } => None,
+    }
+}
+
+/// Errors that a second try may not meet: a lock timeout, a deadlock, a serialization failure, and a catalog row that
+/// somebody else was updating.
+pub(crate) fn is_transient(error: &DbError) -> bool {
+    let code = error.code();
+    [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE]
+        .contains(code)
+        || (*code == SqlState::INTERNAL_ERROR && error.message().starts_with("tuple concurrently"))
+}
+
+/// Advice for codes whose message does not say what to do.
+fn hint(code: &SqlState) -> Option<&'static str> {
+    if *code == SqlState::UNSAFE_NEW_ENUM_VALUE_USAGE {
+        Some(
+            "an enum value can't be used in the transaction that added it, move its use to the next migration",
+        )
+    } else if *code == SqlState::ACTIVE_SQL_TRANSACTION {
+        Some("add `-- dunlin: no-transaction` to its header")
+    } else if *code == SqlState::OUT_OF_MEMORY {
+        Some("too many locks in one transaction may need it split, or a higher max_locks_per_transaction")
+    } else {
+        None
+    }
+}

@@ -1,0 +1,344 @@
+//! All SQL text about the history and its event log.
+
+use std::time::{Duration, SystemTime};
+
+use tokio_postgres::SimpleQueryRow;
+
+use crate::history::{LAYOUT, Origin, Record, RecordState};
+use crate::ident::literal;
+use crate::wire::{flag, text, value};
+use crate::{Error, HistoryTable, MigrationId};
+
+/// The columns of layout 1, in order, as the catalog tells them.
+const COLUMNS: &str = "ordinal int8, version int8, name text, state text, checksum text, checksum_raw text, \
+                       statements_done int4, statements_digest text, applied_at timestamptz, took_us int8, \
+                       applied_by text, application text, run_id text, origin text, digest text";
+
+/// The SQL about one history.
+#[derive(Clone, Debug)]
+pub(crate) struct HistorySql {
+    table: HistoryTable,
+    history: String,
+    events: String,
+}
+
+impl HistorySql {
+    pub(crate) fn new(table: &HistoryTable) -> Self {
+        Self {
+            table: table.clone(),
+            history: table.to_string(),
+            events: format!("{}.{}", table.schema(), table.events()),
+        }
+    }
+
+    /// The digest of the newest row, which answers for all of them. Safe under any `search_path`.
+    pub(crate) fn newest_digest(&self) -> String {
+        format!("SELECT digest FROM {} ORDER BY ordinal DESC LIMIT 1", self.history)
+    }
+
+    /// All rows, oldest first. Safe under any `search_path`, for the sake of sessions that are not ours.
+    pub(crate) fn all(&self) -> String {
+        format!(
+            "SELECT ordinal, version, name, state, checksum, checksum_raw, statements_done, statements_digest, \
+             pg_catalog.int8(pg_catalog.floor(EXTRACT(EPOCH FROM applied_at) OPERATOR(pg_catalog.*) 1000000)) \
+             AS applied_us, took_us, applied_by, application, run_id, origin, digest \
+             FROM {} ORDER BY ordinal",
+            self.history
+        )
+    }
+
+    /// Reads the rows of [`all`](Self::all).
+    pub(crate) fn records(&self, rows: &[SimpleQueryRow]) -> Result<Vec<Record>, Error> {
+        rows.iter()
+            .map(|row| {
+                record(row).ok_or_else(|| {
+                    let ordinal = text(row, "ordinal").unwrap_or("?");
+                    let what =
+                        format!("has a row that dunlin did not write, of ordinal {ordinal}: restore it");
+                    Error::history(&self.table, what)
+                })
+            })
+            .collect()
+    }
+
+    /// What the catalog says about the server and the history, as one row for [`Facts::of`]. It runs under the
+    /// library's own `search_path`.
+    pub(crate) fn facts(&self) -> String {
+        let schema = literal(self.table.schema().as_str());
+        let table = literal(self.table.table().as_str());
+        let events = literal(self.table.events().as_str());
+        format!(
+            "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only, \
+             (SELECT true FROM pg_namespace WHERE nspname = {schema}) AS schema, \
+             (SELECT true FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
+              WHERE n.nspname = {schema} AND e.relname = {events}) AS events, \
+             c.oid IS NOT NULL AS history, c.relkind = 'r' AND c.relpersistence = 'p' AS plain, \
+             pg_has_role(c.relowner, 'MEMBER') AS owned, c.relrowsecurity OR c.relhasrules \
+              OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS tampered, \
+             (SELECT string_agg(a.attname || ' ' || t.typname, ', ' ORDER BY a.attnum) \
+              FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid \
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns, \
+             obj_description(c.oid, 'pg_class') AS comment, \
+             (SELECT string_agg(quote_ident(n.nspname), ', ' ORDER BY n.nspname) \
+              FROM pg_class AS o JOIN pg_namespace AS n ON n.oid = o.relnamespace \
+              WHERE o.relname = {table} AND o.relkind = 'r' AND n.nspname <> {schema} \
+              AND n.nspname NOT LIKE 'pg\\_temp\\_%' \
+              AND obj_description(o.oid, 'pg_class') LIKE 'dunlin history, layout %') AS elsewhere \
+             FROM (VALUES (1)) AS one \
+             LEFT JOIN (pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace AND s.nspname = {schema}) \
+             ON c.relname = {table}"
+        )
+    }
+
+    /// The statements that create what is missing.
+    pub(crate) fn create(&self, facts: &Facts) -> Vec<String> {
+        let Self { table, history, events } = self;
+        let mut statements = Vec::new();
+        if !facts.schema {
+            statements.push(format!("CREATE SCHEMA {}", table.schema()));
+        }
+        if !facts.history {
+            statements.push(format!(
+                "CREATE TABLE {history} (\
+                 ordinal pg_catalog.int8 NOT NULL PRIMARY KEY, \
+                 version pg_catalog.int8 NOT NULL UNIQUE, \
+                 name pg_catalog.text NOT NULL, \
+                 state pg_catalog.text NOT NULL CHECK (state IN ('applied', 'running', 'reverting', 'failed')), \
+                 checksum pg_catalog.text NOT NULL, \
+                 checksum_raw pg_catalog.text, \
+                 statements_done pg_catalog.int4 NOT NULL, \
+                 statements_digest pg_catalog.text, \
+                 applied_at pg_catalog.timestamptz NOT NULL, \
+                 took_us pg_catalog.int8 NOT NULL, \
+                 applied_by pg_catalog.text NOT NULL, \
+                 application pg_catalog.text, \
+                 run_id pg_catalog.text NOT NULL, \
+                 origin pg_catalog.text NOT NULL CHECK (origin IN ('run', 'stamp', 'adopt')), \
+                 digest pg_catalog.text NOT NULL)"
+            ));
+            statements.push(format!("COMMENT ON TABLE {history} IS 'dunlin history, layout {LAYOUT}'"));
+        }
+        if !facts.events {
+            statements.push(format!(
+                "CREATE TABLE {events} (\
+                 id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY, \
+                 at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), \
+                 event pg_catalog.text NOT NULL, \
+                 version pg_catalog.int8 NOT NULL, \
+                 name pg_catalog.text NOT NULL, \
+                 sqlstate pg_catalog.text, \
+                 statement pg_catalog.int4, \
+                 run_id pg_catalog.text NOT NULL, \
+                 by_role pg_catalog.text NOT NULL DEFAULT SESSION_USER, \
+                 application pg_catalog.text)"
+            ));
+            statements.push(format!("COMMENT ON TABLE {events} IS 'dunlin history events, layout {LAYOUT}'"));
+        }
+        statements
+    }
+
+    /// Adds a row. It returns the columns that [`Recorded::of`] reads.
+    pub(crate) fn insert(&self, row: &NewRecord<'_>, run: &RunName) -> String {
+        format!(
+            "INSERT INTO {} (ordinal, version, name, state, checksum, checksum_raw, statements_done, applied_at, \
+             took_us, applied_by, application, run_id, origin, digest) VALUES ({}, {}, {}, '{}', '{}', {}, 0, \
+             clock_timestamp(), {TOOK}, SESSION_USER, {}, '{}', '{}', '{}') {RECORDED}",
+            self.history,
+            row.ordinal,
+            row.id.version(),
+            literal(row.id.name()),
+            row.state,
+            row.checksum,
+            optional(row.raw.as_deref()),
+            optional(run.application.as_deref()),
+            run.id,
+            row.origin,
+            row.digest,
+        )
+    }
+
+    /// Takes a row away. It returns the columns that [`Recorded::of`] reads.
+    pub(crate) fn delete(&self, version: i64) -> String {
+        format!(
+            "DELETE FROM {} WHERE version = {version} RETURNING version AS dunlin_version, {TOOK} AS dunlin_took",
+            self.history
+        )
+    }
+
+    /// Makes a row that was not finished an applied one.
+    pub(crate) fn finish(&self, row: &NewRecord<'_>) -> String {
+        format!(
+            "UPDATE {} SET state = '{}', name = {}, checksum = '{}', checksum_raw = {}, applied_at = clock_timestamp(), \
+             took_us = GREATEST(0, floor(extract(epoch FROM clock_timestamp() - applied_at) * 1000000))::int8, \
+             digest = '{}' WHERE version = {} {RECORDED}",
+            self.history,
+            row.state,
+            literal(row.id.name()),
+            row.checksum,
+            optional(row.raw.as_deref()),
+            row.digest,
+            row.id.version(),
+        )
+    }
+
+    /// Says how far a migration outside a transaction has come.
+    pub(crate) fn advance(&self, version: i64, state: RecordState, done: usize, digest: &str) -> String {
+        format!(
+            "UPDATE {} SET state = '{state}', statements_done = {done}, statements_digest = '{digest}', digest = '' \
+             WHERE version = {version} {RECORDED}",
+            self.history
+        )
+    }
+
+    /// Gives the newest row another digest, after a row before it has gone.
+    pub(crate) fn set_digest(&self, ordinal: i64, digest: &str) -> String {
+        format!("UPDATE {} SET digest = '{digest}' WHERE ordinal = {ordinal}", self.history)
+    }
+
+    /// Appends to the event log.
+    pub(crate) fn event(&self, event: &Event<'_>, run: &RunName) -> String {
+        format!(
+            "INSERT INTO {} (event, version, name, sqlstate, statement, run_id, application) \
+             VALUES ('{}', {}, {}, {}, {}, '{}', {})",
+            self.events,
+            event.kind,
+            event.id.version(),
+            literal(event.id.name()),
+            optional(event.code),
+            event.statement.map_or("NULL".to_owned(), |statement| statement.to_string()),
+            run.id,
+            optional(run.application.as_deref()),
+        )
+    }
+}
+
+/// Remembers when a migration's transaction began, for [`TOOK`].
+pub(crate) const STARTED: &str = "pg_catalog.set_config('dunlin.started', EXTRACT(EPOCH FROM pg_catalog.clock_timestamp())::pg_catalog.text, true)";
+
+/// Microseconds since [`STARTED`]; 0 where a migration has reset it.
+const TOOK: &str = "floor((extract(epoch FROM clock_timestamp()) - coalesce(\
+                    nullif(current_setting('dunlin.started', true), '')::numeric, \
+                    extract(epoch FROM clock_timestamp()))) * 1000000)::int8";
+
+const RECORDED: &str = "RETURNING version AS dunlin_version, took_us AS dunlin_took";
+
+/// Who runs.
+#[derive(Clone, Debug)]
+pub(crate) struct RunName {
+    pub(crate) id: String,
+    pub(crate) application: Option<String>,
+}
+
+/// A row to be written.
+#[derive(Clone, Debug)]
+pub(crate) struct NewRecord<'a> {
+    pub(crate) ordinal: i64,
+    pub(crate) id: &'a MigrationId,
+    pub(crate) state: RecordState,
+    pub(crate) checksum: String,
+    pub(crate) raw: Option<String>,
+    pub(crate) origin: Origin,
+    pub(crate) digest: String,
+}
+
+/// Something for the event log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) id: &'a MigrationId,
+    pub(crate) code: Option<&'a str>,
+    /// The statement of a migration outside a transaction, from 1.
+    pub(crate) statement: Option<usize>,
+}
+
+/// The answer that a history row was written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recorded {
+    pub(crate) took: Duration,
+}
+
+impl Recorded {
+    /// Nothing when the row is a migration's own.
+    pub(crate) fn of(row: &SimpleQueryRow) -> Option<Self> {
+        let _: i64 = value(row, "dunlin_version")?;
+        Some(Self { took: Duration::from_micros(value::<i64>(row, "dunlin_took")?.try_into().unwrap_or(0)) })
+    }
+}
+
+/// What the catalog says, read under the lock before anything is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) history: bool,
+    schema: bool,
+    events: bool,
+}
+
+impl Facts {
+    /// Reads the row of [`HistorySql::facts`] and refuses what can't be written or trusted.
+    pub(crate) fn of(row: &SimpleQueryRow, table: &HistoryTable) -> Result<Self, Error> {
+        if flag(row, "standby") {
+            return Err(Error::read_only("the server is a standby"));
+        }
+        if flag(row, "read_only") {
+            return Err(Error::read_only("the session is read-only (default_transaction_read_only)"));
+        }
+        let facts =
+            Self { history: flag(row, "history"), schema: flag(row, "schema"), events: flag(row, "events") };
+        let refuse = |what: &str| Err(Error::history(table, what));
+        if !facts.history {
+            return match text(row, "elsewhere") {
+                None => Ok(facts),
+                Some(schemas) => refuse(&format!(
+                    "is missing, but there is one in schema {schemas}: configure that schema, or move the table, \
+                     rather than run every migration again"
+                )),
+            };
+        }
+        if !flag(row, "plain") {
+            return refuse("is not a plain, permanent table: drop or rename what stands in its place");
+        }
+        if !flag(row, "owned") {
+            return refuse(
+                "belongs to a role that this one is no member of: look at who made it, and change its owner",
+            );
+        }
+        if flag(row, "tampered") {
+            return refuse(
+                "has triggers, rules or row security, which could hide or change rows: remove them",
+            );
+        }
+        let layout = text(row, "comment").and_then(|comment| comment.strip_prefix("dunlin history, layout "));
+        match layout.map(str::parse::<u32>) {
+            Some(Ok(LAYOUT)) if text(row, "columns") == Some(COLUMNS) => Ok(facts),
+            Some(Ok(layout)) if layout > LAYOUT => {
+                refuse(&format!("has layout {layout}, this program knows {LAYOUT}: deploy a newer one"))
+            }
+            _ => refuse("is not laid out as dunlin's: drop or rename what stands in its place"),
+        }
+    }
+}
+
+fn optional(text: Option<&str>) -> String {
+    text.map_or("NULL".to_owned(), literal)
+}
+
+fn record(row: &SimpleQueryRow) -> Option<Record> {
+    let microseconds =
+        |column| Some(Duration::from_micros(value::<i64>(row, column)?.try_into().unwrap_or(0)));
+    Some(Record {
+        ordinal: value(row, "ordinal")?,
+        id: MigrationId::new(value(row, "version")?, text(row, "name")?),
+        state: value(row, "state")?,
+        identity: value(row, "checksum")?,
+        raw: value(row, "checksum_raw"),
+        statements_done: value(row, "statements_done")?,
+        statements_digest: value(row, "statements_digest"),
+        digest: text(row, "digest")?.to_owned(),
+        applied_at: SystemTime::UNIX_EPOCH.checked_add(microseconds("applied_us")?)?,
+        took: microseconds("took_us")?,
+        applied_by: text(row, "applied_by")?.to_owned(),
+        application: text(row, "application").map(str::to_owned),
+        run_id: text(row, "run_id")?.to_owned(),
+        origin: value(row, "origin")?,
+    })
+}

@@ -1,0 +1,77 @@
+//! The core of [dunlin](https://docs.rs/dunlin): the migration trait, sets, the planner, the history, the lock and the
+//! runner. Applications depend on the `dunlin` crate, which re-exports all of this; adapters depend on this one.
+//!
+//! In reading order: a [`Migration`] is one step, a [`MigrationSet`] all that a program knows, a [`Migrator`] a set with
+//! settings. [`migrate`] is what a service calls on boot. A [`Plan`] says what would be done, a [`Report`] what was, a
+//! [`Status`] how a database stands, an [`Error`] what went wrong.
+
+#![deny(missing_docs)]
+
+mod checksum;
+mod code;
+mod context;
+mod id;
+mod ident;
+mod migration;
+mod sql_migration;
+
+#[doc(hidden)]
+pub mod embedded;
+mod set;
+
+mod assess;
+mod history;
+mod history_digest;
+mod plan;
+mod planner;
+mod policy;
+mod status;
+mod target;
+mod transaction_policy;
+
+mod history_sql;
+mod journal;
+mod ledger;
+
+mod flight;
+mod jitter;
+mod lock;
+mod session;
+mod wire;
+
+mod apply;
+mod concurrent_index;
+mod connect;
+mod migrator;
+mod outside;
+mod progress;
+mod report;
+mod run;
+mod task;
+mod verification;
+mod verify;
+
+mod error;
+mod failure;
+
+pub use assess::{Finding, FindingKind, State, Verdict};
+pub use checksum::Checksum;
+pub use code::RustMigration;
+pub use connect::{migrate, migrate_to};
+pub use context::Context;
+pub use error::{Error, ErrorKind, Location};
+pub use history::{HistoryTable, Origin, Record, RecordState};
+pub use id::MigrationId;
+pub use ident::{Ident, IdentError};
+pub use migration::{BoxError, Migration, TransactionMode};
+pub use migrator::Migrator;
+pub use plan::{Direction, Plan, Step};
+pub use policy::{Ahead, Edited, Missing, OutOfOrder};
+pub use progress::Progress;
+pub use report::{Done, Report};
+pub use set::{Fingerprint, MigrationSet, MigrationSetBuilder};
+pub use sql_migration::SqlMigration;
+pub use status::Status;
+pub use target::Target;
+pub use transaction_policy::TransactionPolicy;
+pub use verification::Verification;

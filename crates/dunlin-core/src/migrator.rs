@@ -1,0 +1,324 @@
+use std::fmt;
+use std::time::Duration;
+
+use tokio_postgres::Client;
+
+use crate::context::Resources;
+use crate::history::Record;
+use crate::history_sql::HistorySql;
+use crate::lock::LockKey;
+use crate::planner::{self, Rules};
+use crate::progress::{Observer, Progress};
+use crate::run::{Run, Work, is_undefined, reading};
+use crate::verification::Verification;
+use crate::wire::Wire;
+use crate::{
+    Ahead, Edited, Error, HistoryTable, MigrationSet, Missing, OutOfOrder, Plan, Report, State, Status,
+    Target, TransactionPolicy,
+};
+
+/// A set of migrations and how to run it.
+///
+/// Everything has a default that is right for a service that migrates itself on boot. One migrator serves any number of
+/// databases and tasks at once.
+///
+/// ```no_run
+/// # async fn boot(set: dunlin_core::MigrationSet, config: tokio_postgres::Config) -> Result<(), dunlin_core::Error> {
+/// use std::time::Duration;
+/// use dunlin_core::{Migrator, OutOfOrder};
+///
+/// let migrator = Migrator::new(set)
+///     .application("orders 1.4.2")
+///     .out_of_order(OutOfOrder::Allow)
+///     .deadline(Duration::from_secs(60));
+/// let report = dunlin_core::migrate(&config, tokio_postgres::NoTls, &migrator).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Migrator {
+    pub(crate) set: MigrationSet,
+    pub(crate) history: HistoryTable,
+    pub(crate) rules: Rules,
+    pub(crate) lock_timeout: Duration,
+    pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) deadline: Duration,
+    pub(crate) application: Option<String>,
+    pub(crate) search_path: Option<String>,
+    pub(crate) resources: Resources,
+    pub(crate) observer: Observer,
+    pub(crate) sql: HistorySql,
+    pub(crate) key: LockKey,
+    /// The digest that the history has when there is nothing to do.
+    pub(crate) digest: String,
+}
+
+/// How to run: each method takes the migrator and gives it back.
+impl Migrator {
+    /// A migrator with the defaults.
+    #[must_use]
+    pub fn new(set: MigrationSet) -> Self {
+        let history = HistoryTable::default();
+        Self {
+            digest: set.history_digest().to_string(),
+            set,
+            rules: Rules::default(),
+            lock_timeout: Duration::from_millis(200),
+            statement_timeout: None,
+            deadline: Duration::from_secs(600),
+            application: None,
+            search_path: None,
+            resources: Resources::default(),
+            observer: Observer::default(),
+            sql: HistorySql::new(&history),
+            key: LockKey::of(&history),
+            history,
+        }
+    }
+
+    /// Where the history is kept; `public.dunlin_history` by default.
+    #[must_use]
+    pub fn history(mut self, table: HistoryTable) -> Self {
+        self.sql = HistorySql::new(&table);
+        self.key = LockKey::of(&table);
+        self.history = table;
+        self
+    }
+
+    /// What to do with migrations that arrive late; denied by default.
+    #[must_use]
+    pub fn out_of_order(mut self, policy: OutOfOrder) -> Self {
+        self.rules.policies.out_of_order = policy;
+        self
+    }
+
+    /// What to do with applied migrations that the set has lost; denied by default.
+    #[must_use]
+    pub fn missing(mut self, policy: Missing) -> Self {
+        self.rules.policies.missing = policy;
+        self
+    }
+
+    /// What to do with a database that is newer than the set; allowed by default.
+    #[must_use]
+    pub fn ahead(mut self, policy: Ahead) -> Self {
+        self.rules.policies.ahead = policy;
+        self
+    }
+
+    /// What to do with migrations that were edited after they were applied; denied by default.
+    #[must_use]
+    pub fn edited(mut self, policy: Edited) -> Self {
+        self.rules.policies.edited = policy;
+        self
+    }
+
+    /// How a run is divided into transactions; one for each migration by default.
+    #[must_use]
+    pub fn transaction(mut self, policy: TransactionPolicy) -> Self {
+        self.rules.transaction = policy;
+        self
+    }
+
+    /// How long one try of a statement waits for a table's lock; 200 ms by default, 1 ms at least.
+    ///
+    /// While it waits, everybody who needs the table waits behind it. A migration that meets the timeout is undone and
+    /// tried again, until the [`deadline`](Self::deadline). There is no last try without a timeout.
+    #[must_use]
+    pub fn lock_timeout(mut self, timeout: Duration) -> Self {
+        self.lock_timeout = timeout.max(Duration::from_millis(1));
+        self
+    }
+
+    /// How long one statement may run; without end by default, whatever the role's settings are.
+    #[must_use]
+    pub fn statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a run waits for others in all: for the migration lock, and for the locks of tables; ten minutes by
+    /// default. It does not bound how long the migrations themselves run.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// The application and its version, for the history.
+    #[must_use]
+    pub fn application(mut self, application: impl Into<String>) -> Self {
+        // A literal can't hold NUL.
+        self.application = Some(application.into().replace('\0', ""));
+        self
+    }
+
+    /// The `search_path` that migrations run with, as `SET search_path` takes it; the role's by default.
+    #[must_use]
+    pub fn search_path(mut self, path: impl Into<String>) -> Self {
+        self.search_path = Some(path.into().replace('\0', ""));
+        self
+    }
+
+    /// Something of the application's for [`Context::resource`](crate::Context::resource), one value of a type.
+    #[must_use]
+    pub fn resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.resources.insert(value);
+        self
+    }
+
+    /// Who is told what a run is doing. It is called on the task that runs, and should return soon.
+    #[must_use]
+    pub fn on_progress(mut self, observer: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
+    /// The migrations.
+    #[must_use]
+    pub fn set(&self) -> &MigrationSet {
+        &self.set
+    }
+}
+
+/// What to run.
+impl Migrator {
+    /// Takes the database to `target`, or finds that it is there already, which costs one flight for
+    /// [`Target::Latest`].
+    ///
+    /// It is safe to call from any number of processes at once: one works, the others wait until it has finished.
+    /// `client` should be a connection of its own, not one from a pool; its session settings are reset at the end. With
+    /// [`migrate`](crate::migrate) the library opens a connection by itself.
+    ///
+    /// # Errors
+    ///
+    /// Any [`ErrorKind`](crate::ErrorKind) but `Connect` and `Behind`. The error's report says what was applied before
+    /// it, which stays.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves `client` with a transaction or the lock, until it is closed: drop the client as well.
+    /// What was committed is in the history, and the next run goes on.
+    pub async fn run(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
+        Run::new(self, client).run(Work::Migrate(target)).await
+    }
+
+    /// Declares in the history that exactly the migrations up to `target` are applied, without running any. It is how a
+    /// database gets under management that was made in another way, and how a history is mended after work by hand.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), except that no policy is in its way.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`run`](Self::run); the stamp itself is one transaction.
+    pub async fn stamp(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
+        Run::new(self, client).run(Work::Stamp(target)).await
+    }
+
+    /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything.
+    ///
+    /// # Errors
+    ///
+    /// Where the run would be refused before its first statement, with the same error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn plan(&self, client: &Client, target: Target) -> Result<Plan, Error> {
+        self.check_build()?;
+        let records = self.records(&Wire::new(client)).await?.unwrap_or_default();
+        planner::plan(&self.set, &records, target, &self.rules)
+    }
+
+    /// Says how the database stands against the set. It needs SELECT on the history alone and works on a standby.
+    ///
+    /// # Errors
+    ///
+    /// When the history can't be read. A history that disagrees with the set is a status, not an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn status(&self, client: &Client) -> Result<Status, Error> {
+        let records = self.records(&Wire::new(client)).await?.unwrap_or_default();
+        Ok(Status::new(&self.set, records, &self.rules.policies))
+    }
+
+    /// Checks that every migration of the set is applied, for a service that leaves migrating to somebody else: one
+    /// flight that needs SELECT on the history alone and works on a standby.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Behind`](crate::ErrorKind::Behind) and [`ErrorKind::Diverged`](crate::ErrorKind::Diverged).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn ensure_current(&self, client: &Client) -> Result<State, Error> {
+        self.check_build()?;
+        let status = self.status(client).await?;
+        let denied: Vec<_> = status.findings.iter().filter(|finding| finding.is_denied()).cloned().collect();
+        match (denied.is_empty(), status.state) {
+            (false, _) => Err(Error::diverged(denied)),
+            (true, State::Behind) => {
+                let half = status.records.iter().find(|record| record.state != crate::RecordState::Applied);
+                let first = status.pending.first().or(half.map(Record::id)).cloned();
+                match first {
+                    Some(first) => Err(Error::behind(status.pending.len(), first)),
+                    None => Ok(State::Behind),
+                }
+            }
+            (true, state) => Ok(state),
+        }
+    }
+
+    /// Runs the verify scripts and hooks of all applied migrations of the set, in a transaction that is rolled back.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Verify`](crate::ErrorKind::Verify) with every migration that does not verify.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves `client` inside a transaction: drop the client as well.
+    pub async fn verify(&self, client: &mut Client) -> Result<Verification, Error> {
+        crate::verification::verify(self, client).await
+    }
+
+    /// The rows of the history; nothing when there is no history. One flight.
+    pub(crate) async fn records(&self, wire: &Wire<'_>) -> Result<Option<Vec<Record>>, Error> {
+        match wire.rows(&self.sql.all()).await {
+            Ok(rows) => self.sql.records(&rows).map(Some),
+            Err(error) if is_undefined(&error) => Ok(None),
+            Err(error) => Err(Error::database(reading(self), error)),
+        }
+    }
+
+    /// Refuses to run when the folder that was embedded holds a migration that the program does not. Debug builds only.
+    pub(crate) fn check_build(&self) -> Result<(), Error> {
+        let Some(folder) = self.set.folder() else { return Ok(()) };
+        // A program that runs where it was not built has no such folder.
+        let Ok(entries) = std::fs::read_dir(folder.path) else { return Ok(()) };
+        let is_migration = |name: &String| matches!(dunlin_script::FileName::parse(name), Ok(Some(_)));
+        let mut added: Vec<_> = entries
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| is_migration(name) && !folder.files.contains(&name.as_str()))
+            .collect();
+        added.sort();
+        if added.is_empty() { Ok(()) } else { Err(Error::stale_build(folder.path, added)) }
+    }
+}
+
+impl fmt::Debug for Migrator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Migrator")
+            .field("set", &self.set)
+            .field("history", &self.history)
+            .field("rules", &self.rules)
+            .field("lock_timeout", &self.lock_timeout)
+            .field("deadline", &self.deadline)
+            .field("observer", &self.observer)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,273 @@
+//! The boot path: look, lock, read, plan, apply, release.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error as PgError, SimpleQueryRow};
+
+use crate::history::Record;
+use crate::history_sql::{Facts, RunName};
+use crate::jitter::random_name;
+use crate::ledger::Ledger;
+use crate::lock::{Polled, Wait};
+use crate::planner;
+use crate::progress::Progress;
+use crate::session::{Local, OWN_PATH, Session};
+use crate::wire::{Wire, flag, text};
+use crate::{Error, Migrator, Report, State, Target};
+
+/// How long the library's own statements wait for a lock on the history.
+const OWN_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One run of a migrator on one connection.
+pub(crate) struct Run<'a> {
+    pub(crate) migrator: &'a Migrator,
+    pub(crate) wire: Wire<'a>,
+    pub(crate) session: Session,
+    pub(crate) ledger: Ledger,
+    pub(crate) report: Report,
+    pub(crate) name: RunName,
+    began: Instant,
+}
+
+/// What has to be done while the lock is held.
+pub(crate) enum Work {
+    Migrate(Target),
+    Stamp(Target),
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(migrator: &'a Migrator, client: &'a Client) -> Self {
+        Self {
+            migrator,
+            wire: Wire::new(client),
+            session: Session::default(),
+            ledger: Ledger::default(),
+            report: Report::new(),
+            name: RunName { id: random_name(), application: migrator.application.clone() },
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) async fn run(mut self, work: Work) -> Result<Report, Error> {
+        let outcome = self.boot(work).await;
+        self.report.flights = self.wire.flights();
+        self.report.took = self.began.elapsed();
+        match outcome {
+            Ok(()) => {
+                tracing::debug!(report = %self.report, "dunlin run ended");
+                Ok(self.report)
+            }
+            Err(error) => Err(error.after(self.report)),
+        }
+    }
+
+    async fn boot(&mut self, work: Work) -> Result<(), Error> {
+        self.migrator.check_build()?;
+        if let Work::Migrate(target) = work
+            && let Some(state) = self.nothing_to_do(target).await?
+        {
+            self.found(state);
+            return Ok(());
+        }
+        let Some((facts, records)) = self.lock(&work).await? else {
+            self.found(State::Current);
+            return self.leave().await;
+        };
+        match self.under_lock(work, &facts, &records).await {
+            Ok(()) => self.release().await,
+            Err(error) => {
+                self.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    fn found(&mut self, state: State) {
+        self.report.state = state;
+        self.report.already = self.migrator.set.len();
+    }
+
+    /// Looks whether there is anything to do, without a lock. One flight where there is not.
+    async fn nothing_to_do(&self, target: Target) -> Result<Option<State>, Error> {
+        let migrator = self.migrator;
+        if target == Target::Latest {
+            match self.wire.rows(&migrator.sql.newest_digest()).await {
+                Ok(rows) => match rows.first().and_then(|row| text(row, "digest")) {
+                    Some(digest) if digest == migrator.digest => return Ok(Some(State::Current)),
+                    Some(_) => {}
+                    None => return Ok(migrator.set.is_empty().then_some(State::Current)),
+                },
+                Err(error) if is_undefined(&error) => {
+                    return Ok(migrator.set.is_empty().then_some(State::Current));
+                }
+                Err(error) => return Err(Error::database(reading(migrator), error)),
+            }
+        }
+        let records = migrator.records(&self.wire).await?;
+        let Some(records) = records else { return Ok(None) };
+        let plan = planner::plan(&migrator.set, &records, target, &migrator.rules)?;
+        Ok(plan.is_empty().then(|| plan.state()))
+    }
+
+    /// Takes the lock and reads what has to be read under it; nothing when another runner has done the work meanwhile.
+    ///
+    /// The settings, the first try and the reading go in one flight, each with its own snapshot: the history is never
+    /// read by the statement that takes the lock.
+    async fn lock(&mut self, work: &Work) -> Result<Option<(Facts, Vec<Record>)>, Error> {
+        let migrator = self.migrator;
+        let (key, sql) = (migrator.key, &migrator.sql);
+        let refused = |error| Error::database("the session's settings and the migration lock", error);
+        let [settings, locked, facts, rows] = self
+            .wire
+            .pipelined([&Session::prepare(), &key.attempt(), &sql.facts(), &sql.all()])
+            .await
+            .map_err(refused)?;
+        self.session = Session::of(&settings.map_err(refused)?);
+        if locked.map_err(refused)?.first().is_some_and(|row| flag(row, "locked")) {
+            let read = self.take_in(facts, rows);
+            if read.is_err() {
+                self.abandon().await;
+            }
+            return read.map(Some);
+        }
+
+        tracing::info!(history = %migrator.history, "waiting for the migration lock");
+        let observer = &migrator.observer;
+        let told = |waited| observer.notify(Progress::WaitingForLock { waited });
+        let mut wait = Wait::new(migrator.deadline, &told);
+        let to_latest = matches!(work, Work::Migrate(Target::Latest));
+        let is_current = |rows: &[SimpleQueryRow]| {
+            to_latest && rows.first().and_then(|row| text(row, "digest")) == Some(&migrator.digest)
+        };
+        let polled = key.poll(&self.wire, &sql.newest_digest(), is_current, &mut wait).await;
+        self.report.waited = wait.waited();
+        match polled? {
+            Polled::NothingToDo => Ok(None),
+            Polled::Locked => {
+                let read = self.read().await;
+                if read.is_err() {
+                    self.abandon().await;
+                }
+                read.map(Some)
+            }
+        }
+    }
+
+    async fn under_lock(&mut self, work: Work, facts: &Facts, records: &[Record]) -> Result<(), Error> {
+        let migrator = self.migrator;
+        let plan = match work {
+            Work::Migrate(target) => planner::plan(&migrator.set, records, target, &migrator.rules)?,
+            Work::Stamp(target) => planner::stamp(&migrator.set, records, target)?,
+        };
+        let known = |record: &&Record| migrator.set.find(record.version()).is_some();
+        self.report.already = records.iter().filter(known).count();
+        self.report.state = plan.state();
+        if plan.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(steps = plan.steps().len(), "migrating");
+        self.create_history(facts).await?;
+        let outcome = match work {
+            Work::Migrate(_) => self.apply(&plan, records).await,
+            Work::Stamp(_) => self.stamp(&plan).await,
+        };
+        self.report.state = self.ledger.state(&migrator.set);
+        outcome
+    }
+
+    /// Reads what the catalog and the history say. One flight.
+    async fn read(&mut self) -> Result<(Facts, Vec<Record>), Error> {
+        let migrator = self.migrator;
+        let [facts, rows] = self
+            .wire
+            .pipelined([&migrator.sql.facts(), &migrator.sql.all()])
+            .await
+            .map_err(|error| Error::database(reading(migrator), error))?;
+        self.take_in(facts, rows)
+    }
+
+    /// Makes sense of what was read, and starts the ledger from it.
+    fn take_in(&mut self, facts: Rows, rows: Rows) -> Result<(Facts, Vec<Record>), Error> {
+        let migrator = self.migrator;
+        let facts = facts.map_err(|error| Error::database(reading(migrator), error))?;
+        let facts = match facts.first() {
+            Some(row) => Facts::of(row, &migrator.history)?,
+            None => return Err(Error::history(&migrator.history, "could not be looked up in the catalog")),
+        };
+        let records = match rows {
+            Ok(rows) => migrator.sql.records(&rows)?,
+            Err(error) if !facts.history && is_undefined(&error) => Vec::new(),
+            Err(error) => return Err(Error::database(reading(migrator), error)),
+        };
+        self.ledger = Ledger::new(&records);
+        Ok((facts, records))
+    }
+
+    /// Reads the history anew after a failure: the outcome is read, never guessed.
+    pub(crate) async fn reread(&mut self) -> Result<(), Error> {
+        self.read().await.map(drop)
+    }
+
+    async fn create_history(&self, facts: &Facts) -> Result<(), Error> {
+        let statements = self.migrator.sql.create(facts);
+        if statements.is_empty() {
+            return Ok(());
+        }
+        self.own_transaction(&statements).await.map(drop).map_err(|error| {
+            Error::database(format!("creating the history {}", self.migrator.history), error)
+        })
+    }
+
+    /// Runs the library's own statements in a transaction of their own, whatever a migration has left the session in,
+    /// under the lock's guard. One flight.
+    pub(crate) async fn own_transaction(
+        &self,
+        statements: &[String],
+    ) -> Result<Vec<SimpleQueryRow>, PgError> {
+        let local = Local { lock_timeout: OWN_LOCK_TIMEOUT, search_path: Some(OWN_PATH), ..Local::default() };
+        let sql = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}; SELECT {}{}; {}; COMMIT",
+            Session::RESET.join("; "),
+            self.migrator.key.guard(),
+            self.session.local(&local),
+            statements.join("; "),
+        );
+        self.wire.rows(&sql).await
+    }
+
+    /// Gives the lock back and the session as it was.
+    async fn release(&self) -> Result<(), Error> {
+        let rows = self
+            .wire
+            .rows(&format!("RESET ALL; {}", self.migrator.key.unlock()))
+            .await
+            .map_err(|error| Error::database("releasing the migration lock", error))?;
+        if rows.first().is_some_and(|row| flag(row, "unlocked")) { Ok(()) } else { Err(Error::lock_lost()) }
+    }
+
+    /// Gives the session back as it was, where no lock was had.
+    async fn leave(&self) -> Result<(), Error> {
+        let left = self.wire.rows("RESET ALL").await;
+        left.map(drop).map_err(|error| Error::database("the session's settings", error))
+    }
+
+    /// Leaves neither a transaction nor the lock behind, whatever state the session is in. The error that led here is
+    /// the one that counts.
+    async fn abandon(&self) {
+        let _ = self.wire.rows("ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL").await;
+        let _ = self.wire.rows(&self.migrator.key.unlock()).await;
+    }
+}
+
+type Rows = Result<Vec<SimpleQueryRow>, PgError>;
+
+pub(crate) fn reading(migrator: &Migrator) -> String {
+    format!("reading the history {}", migrator.history)
+}
+
+/// Whether an error says that the history is not there, or is something else: what it is gets looked up under the lock.
+pub(crate) fn is_undefined(error: &PgError) -> bool {
+    let undefined = [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_COLUMN];
+    error.code().is_some_and(|code| undefined.contains(code))
+}

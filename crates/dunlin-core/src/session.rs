@@ -1,0 +1,130 @@
+//! What the session of a run is set to, and set back to after each migration.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tokio_postgres::SimpleQueryRow;
+
+use crate::ident::literal;
+use crate::wire::text;
+
+/// The path that the library's own SQL runs with: nothing that an unprivileged role could have put there is found.
+pub(crate) const OWN_PATH: &str = "pg_catalog, pg_temp";
+
+/// Settings of the whole session. Timeouts that a role brings along are for the application's queries, not for a
+/// migration; the rest frees the lock within seconds when this process or its network dies.
+const SETTINGS: [(&str, &str); 11] = [
+    ("statement_timeout", "0"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+    ("tcp_keepalives_idle", "3"),
+    ("tcp_keepalives_interval", "1"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "6s"),
+    ("client_connection_check_interval", "1s"),
+    ("row_security", "off"),
+];
+
+/// The settings that this server has: known after the first flight under the lock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Session {
+    names: Vec<String>,
+}
+
+impl Session {
+    /// Sets what this server version has and returns its name. One row a setting.
+    pub(crate) fn prepare() -> String {
+        let values: Vec<_> = SETTINGS
+            .iter()
+            .chain([&("search_path", OWN_PATH)])
+            .map(|(name, value)| format!("({}, {})", literal(name), literal(value)))
+            .collect();
+        // Joining keeps a name that this version lacks from being an error. The check interval is refused where the
+        // operating system can't do it.
+        format!(
+            "SELECT s.name, pg_catalog.set_config(s.name, v.value, false) \
+             FROM pg_catalog.pg_settings AS s JOIN (VALUES {}) AS v (name, value) \
+             ON s.name OPERATOR(pg_catalog.=) v.name \
+             WHERE s.name OPERATOR(pg_catalog.<>) 'client_connection_check_interval' \
+             OR pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0",
+            values.join(", ")
+        )
+    }
+
+    pub(crate) fn of(rows: &[SimpleQueryRow]) -> Self {
+        Self { names: rows.iter().filter_map(|row| text(row, "name")).map(str::to_owned).collect() }
+    }
+
+    fn known(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        SETTINGS.into_iter().filter(|(name, _)| self.names.iter().any(|known| known == name))
+    }
+
+    /// Undoes whatever a migration has set, so that nothing of it reaches what comes next.
+    pub(crate) const RESET: [&'static str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
+
+    /// After [`RESET`](Self::RESET): the session's settings again.
+    pub(crate) fn restore(&self) -> String {
+        let mut sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(OWN_PATH));
+        for (name, value) in self.known() {
+            let _ = write!(sql, ", pg_catalog.set_config('{name}', '{value}', false)");
+        }
+        sql
+    }
+
+    /// Ends whatever transaction is open and brings the session back, in one message.
+    pub(crate) fn recover(&self) -> String {
+        format!("ROLLBACK; {}; {}", Self::RESET.join("; "), self.restore())
+    }
+
+    /// The settings of one transaction, as more columns of a SELECT.
+    pub(crate) fn local(&self, settings: &Local<'_>) -> String {
+        self.columns(settings, true)
+    }
+
+    /// The settings of a statement outside a transaction. They stay until the next reset.
+    pub(crate) fn for_statement(&self, settings: &Local<'_>) -> String {
+        format!("SELECT NULL{}", self.columns(settings, false))
+    }
+
+    fn columns(&self, settings: &Local<'_>, local: bool) -> String {
+        let mut sql = String::new();
+        let mut set = |name: &str, value: &str| {
+            let _ = write!(sql, ", pg_catalog.set_config('{name}', {}, {local})", literal(value));
+        };
+        for (name, value) in
+            self.known().filter(|(name, _)| !["lock_timeout", "statement_timeout"].contains(name))
+        {
+            set(name, value);
+        }
+        set("lock_timeout", &milliseconds(settings.lock_timeout));
+        set("statement_timeout", &milliseconds(settings.statement_timeout));
+        if let Some(path) = settings.search_path {
+            set("search_path", path);
+        }
+        if settings.asynchronous {
+            set("synchronous_commit", "off");
+        }
+        sql
+    }
+}
+
+/// What one migration's transaction is set to, besides the session's settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Local<'a> {
+    /// Zero is no timeout.
+    pub(crate) lock_timeout: Duration,
+    /// Zero is no timeout.
+    pub(crate) statement_timeout: Duration,
+    /// The path of the migration's own SQL, where it is not the role's.
+    pub(crate) search_path: Option<&'a str>,
+    /// A later commit of the run flushes this one.
+    pub(crate) asynchronous: bool,
+}
+
+fn milliseconds(duration: Duration) -> String {
+    // The server counts in 32 bits; whoever asks for more than 24 days means no end.
+    let milliseconds = i32::try_from(duration.as_millis()).unwrap_or(0);
+    format!("{milliseconds}ms")
+}

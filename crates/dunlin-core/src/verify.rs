@@ -1,0 +1,74 @@
+//! Verify scripts: what they return is looked at here.
+
+use dunlin_script::{Position, Statement, split};
+use futures_util::future::join_all;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error as PgError, Row};
+
+use crate::error::Location;
+use crate::failure::Failure;
+use crate::flight::location;
+use crate::sql_migration::SqlScript;
+use crate::{Error, MigrationId};
+
+/// The most that an error shows of a statement, in characters.
+const SHOWN: usize = 120;
+
+/// The answers to the statements of a verify script, in order.
+pub(crate) type Answers = Vec<Result<Vec<Row>, PgError>>;
+
+/// Sends all statements at once. They go through the extended protocol, unnamed, as only that tells the types.
+pub(crate) async fn ask(client: &Client, script: &SqlScript) -> Answers {
+    let statements = split(&script.text).unwrap_or_default();
+    join_all(statements.iter().map(|statement| client.query_typed(statement.text(&script.text), &[]))).await
+}
+
+/// Passes when every statement has succeeded and every boolean is true.
+pub(crate) fn judge(id: &MigrationId, script: &SqlScript, answers: Answers) -> Result<(), Error> {
+    let statements = split(&script.text).unwrap_or_default();
+    for (statement, answer) in statements.iter().zip(answers) {
+        let place = || -> Option<Location> {
+            Some(location(script, Position::of_byte(&script.text, statement.range().start)))
+        };
+        match answer {
+            Ok(rows) => {
+                if let Some(what) = rows.iter().find_map(untrue) {
+                    let what = format!("{what}: `{}`", shown(statement, script));
+                    return Err(Error::verify(id.clone(), place(), what, None));
+                }
+            }
+            Err(error) => match Failure::of(&error) {
+                Some(failure) => {
+                    let what = format!("{failure}: `{}`", shown(statement, script));
+                    return Err(Error::verify(id.clone(), place(), what, Some(failure)));
+                }
+                None => return Err(Error::database(format!("verifying migration {id}"), error)),
+            },
+        }
+    }
+    Ok(())
+}
+
+/// Says which column of a row is a boolean that is not true.
+fn untrue(row: &Row) -> Option<String> {
+    let booleans = row.columns().iter().enumerate().filter(|(_, column)| *column.type_() == Type::BOOL);
+    for (index, column) in booleans {
+        let said = match row.try_get::<_, Option<bool>>(index) {
+            Ok(Some(true)) => continue,
+            Ok(Some(false)) => "false",
+            Ok(None) => "NULL",
+            Err(_) => "no boolean",
+        };
+        return Some(format!("column `{}` is {said}", column.name()));
+    }
+    None
+}
+
+/// A statement in one line, shortened.
+fn shown(statement: &Statement, script: &SqlScript) -> String {
+    let line = statement.text(&script.text).split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{} …", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
