@@ -31,10 +31,6 @@ impl Checksum {
         Self::Sql { raw: checksums.raw(), tokens: checksums.tokens() }
     }
 
-    pub(crate) fn from_digests(raw: [u8; 32], tokens: [u8; 32]) -> Self {
-        Self::Sql { raw: Digest::from_bytes(raw), tokens: Digest::from_bytes(tokens) }
-    }
-
     /// The part that decides whether a migration was edited: `sha256:<tokens>` or `revision:<n>`.
     pub(crate) fn identity(&self) -> Identity {
         match self {

@@ -161,3 +161,7 @@ fn down_step(set: &MigrationSet, record: &Record) -> Result<Step, Error> {
     };
     Ok(Step { id: member.id().clone(), direction: Direction::Down, transaction, resume_at: half })
 }
+
+#[cfg(test)]
+#[path = "planner_tests.rs"]
+mod tests;

@@ -165,9 +165,7 @@ mod tests {
             "SELECT a=-1, 'x'\n'y', E'\\'', $$ z $$ -- c\nFROM \"T\" WHERE $1 ->> 1.5 <> 0x1F;\n",
         );
         insta::assert_snapshot!(checksums.raw(), @"sha256:d4134b06c4df94924c9858fa5fb3d24000296785ec9129322dcf85539c9b72de");
-        insta::assert_snapshot!(checksums.tokens(), @r"
-        sha256:669470689945298d1ff7d19933fa3cafb258884a88958e8151d921da72a60d2a
-        ");
+        insta::assert_snapshot!(checksums.tokens(), @"sha256:669470689945298d1ff7d19933fa3cafb258884a88958e8151d921da72a60d2a");
     }
 
     #[test]

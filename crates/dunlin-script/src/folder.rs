@@ -1,6 +1,12 @@
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
-use crate::{Diagnostic, FileName, Role, Script};
+use crate::{Diagnostic, FileName, FileNameError, Role, Script};
+
+/// The number of files that is worth a thread.
+const SMALLEST_SHARE: usize = 64;
 
 /// A file of a migrations folder: its name there and what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -115,25 +121,30 @@ pub fn assemble<'a>(
     let mut versions: BTreeMap<i64, Vec<Part>> = BTreeMap::new();
     let mut files: Vec<_> = files.into_iter().collect();
     files.sort_by_key(|file| file.name);
-    for SourceFile { name, contents } in files {
-        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-        let file_name = match FileName::parse(name) {
-            Ok(Some(file_name)) => file_name,
+    let parsed = in_parallel(&files, |file| {
+        let file_name = FileName::parse(file.name)?;
+        Ok::<_, FileNameError>(file_name.map(|file_name| {
+            let role = file_name.role();
+            (file_name, (role != Role::Rust).then(|| Script::parse(file.contents, role)))
+        }))
+    });
+    for (SourceFile { name, .. }, parsed) in files.iter().zip(parsed) {
+        let path = if folder.is_empty() { (*name).to_owned() } else { format!("{folder}/{name}") };
+        let (file_name, script) = match parsed {
+            Ok(Some(parsed)) => parsed,
             Ok(None) => continue,
             Err(error) => {
                 diagnostics.push(Diagnostic::of_file(path, error.to_string()));
                 continue;
             }
         };
-        let script = match file_name.role() {
-            Role::Rust => None,
-            role => match Script::parse(contents, role) {
-                Ok(script) => Some(script),
-                Err(problems) => {
-                    diagnostics.extend(problems.iter().map(|problem| Diagnostic::of_problem(&path, problem)));
-                    None
-                }
-            },
+        let script = match script {
+            Some(Err(problems)) => {
+                diagnostics.extend(problems.iter().map(|problem| Diagnostic::of_problem(&path, problem)));
+                None
+            }
+            Some(Ok(script)) => Some(script),
+            None => None,
         };
         versions.entry(file_name.version()).or_default().push(Part { path, file_name, script });
     }
@@ -153,6 +164,27 @@ struct Part {
     path: String,
     file_name: FileName,
     script: Option<Script>,
+}
+
+/// Applies a function to many items, on as many threads as the machine has processors: macros are compiled without optimisation,
+/// and the compiler itself needs one processor at that moment.
+fn in_parallel<T: Sync, R: Send>(items: &[T], function: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(threads).max(SMALLEST_SHARE);
+    if items.len() <= share {
+        return items.iter().map(function).collect();
+    }
+    let function = &function;
+    thread::scope(|scope| {
+        let shares: Vec<_> = items
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(function).collect::<Vec<_>>()))
+            .collect();
+        shares
+            .into_iter()
+            .flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// Checks that the files of one version are one migration.
@@ -261,6 +293,21 @@ mod tests {
         }
         assert_eq!(migrations[1].body(), &FolderBody::Rust { file: "migrations/9_b.rs".into() });
         assert!(matches!(migrations[2].body(), FolderBody::Sql { down: None, verify: None, .. }));
+    }
+
+    #[test]
+    fn many_files_are_read_as_few_are() {
+        let names: Vec<_> = (0..1_000).map(|version| format!("{version}_a.sql")).collect();
+        let contents: Vec<_> = (0..1_000).map(|version| format!("SELECT {version}")).collect();
+        let files =
+            names.iter().zip(&contents).map(|(name, contents)| SourceFile::new(name, contents.as_bytes()));
+        for (version, migration) in (0_i64..).zip(assemble("", files).unwrap()) {
+            assert_eq!(migration.version(), version);
+            match migration.body() {
+                FolderBody::Sql { up, .. } => assert_eq!(up.script().text(), format!("SELECT {version}")),
+                FolderBody::Rust { .. } => panic!("{version}"),
+            }
+        }
     }
 
     #[test]

@@ -51,3 +51,17 @@ fn every_file_is_split_and_reformatted_without_an_edit() {
         }
     }
 }
+
+#[test]
+fn statements_are_as_many_as_a_reader_counts() {
+    let Some(corpora) = corpora() else { return };
+    let conductor = "conductor/src/postgres-persistence/src/main/resources/db/migration_postgres";
+    for (file, expected) in [
+        ("atuin/src/migrations/20220419082412_add_count_trigger.sql".to_owned(), 3),
+        (format!("{conductor}/V1__initial_schema.sql"), 34),
+        ("svix/src/server/svix-server/migrations/20220123205937_initial.up.sql".to_owned(), 20),
+    ] {
+        let text = fs::read_to_string(corpora.join(&file)).unwrap();
+        assert_eq!(split(&normalize(&text)).unwrap().len(), expected, "{file}");
+    }
+}

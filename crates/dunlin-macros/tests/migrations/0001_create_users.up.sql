@@ -1,0 +1,2 @@
+﻿-- dunlin: lock-timeout = 2s
+CREATE TABLE users (name text DEFAULT 'ä');

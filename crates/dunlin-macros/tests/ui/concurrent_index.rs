@@ -1,0 +1,3 @@
+fn main() {
+    dunlin_macros::embed!("ui/concurrent_index");
+}

@@ -1,0 +1,2 @@
+-- dunlin: no-transaction
+CREATE INDEX CONCURRENTLY ON t (a);

@@ -1,0 +1,3 @@
+-- dunlin: lock-timeout = 1s
+-- dunlin: lock-timeout = 2s
+SELECT 1;

@@ -1,0 +1,2 @@
+-- dunlin: lock-timeout = 2
+SELECT 1;

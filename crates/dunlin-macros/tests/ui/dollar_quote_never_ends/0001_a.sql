@@ -1,0 +1,3 @@
+DO $body$
+BEGIN
+END $bdy$;

@@ -1,0 +1,4 @@
+-- dunlin: no-transaktion
+VACUUM;
+\i x.sql
+SELECT 'a

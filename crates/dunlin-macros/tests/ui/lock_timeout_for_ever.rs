@@ -1,0 +1,3 @@
+fn main() {
+    dunlin_macros::embed!("ui/lock_timeout_for_ever");
+}

@@ -1,0 +1,2 @@
+-- dunlin: lock-timeout = 0
+SELECT 1;

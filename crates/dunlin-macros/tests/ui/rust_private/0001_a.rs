@@ -1,0 +1,2 @@
+#[derive(Default)]
+struct Migration;

@@ -1,0 +1,1 @@
+pub struct Migration { rows: u32 }

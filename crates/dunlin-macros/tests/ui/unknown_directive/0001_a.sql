@@ -1,0 +1,2 @@
+-- dunlin: no-transactions
+SELECT 1;

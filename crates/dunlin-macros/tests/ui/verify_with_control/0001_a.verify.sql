@@ -1,0 +1,3 @@
+-- dunlin: no-transaction
+SELECT true;
+ROLLBACK;
