@@ -1,0 +1,253 @@
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio_postgres::{Config, config::Host};
+
+use crate::{
+    builder::{Builder, Launched},
+    database::Database,
+    error::{Error, Fault},
+    files::{self, Place},
+    process::Process,
+    session::{self, Facts},
+};
+
+/// A PostgreSQL server for tests: one of our own that ends with us, or the one that `DATABASE_URL` names.
+///
+/// Clones, and the [`Database`]s on it, share the server. One of our own stops when the last of them is dropped (in
+/// the background), when [`stop`](Self::stop) is called, or when the process ends in whatever way. It is not tied to the
+/// runtime that started it.
+#[derive(Clone, Debug)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    origin: Origin,
+    facts: Facts,
+    bin_dir: Option<PathBuf>,
+    config: Config,
+    access: Access,
+}
+
+/// How the server is reached, and whether it is ours to stop.
+#[derive(Debug)]
+enum Access {
+    /// `url` is that of the maintenance database, without the name of the database.
+    Own {
+        process: Mutex<Option<Process>>,
+        url: String,
+    },
+    Theirs {
+        url: String,
+    },
+}
+
+impl Server {
+    /// Starts a server, or uses that of `DATABASE_URL`; see the [crate's documentation](crate) for the details.
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    ///
+    /// # Cancel safety
+    /// As [`Builder::start`]: nothing is left behind.
+    pub async fn start() -> Result<Self, Error> {
+        Self::builder().start().await
+    }
+
+    /// Returns a builder, for a server that is like no other.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Creates an empty database with a unique name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Database`](crate::ErrorKind::Database) if the server refuses.
+    ///
+    /// # Cancel safety
+    /// A drop may leave an empty database behind, which is gone with the server if that is our own.
+    pub async fn create_database(&self) -> Result<Database, Error> {
+        let name = session::database_name(&files::random_digits()?);
+        session::create(self.config_ref(), &self.inner.facts, &name)
+            .await
+            .map_err(|source| Fault::Create { name: name.clone(), source })?;
+        Ok(Database::new(self.clone(), name))
+    }
+
+    /// Returns how to connect to the maintenance database: through the socket if the server is our own.
+    pub fn config(&self) -> Config {
+        self.config_ref().clone()
+    }
+
+    /// Returns the URL of the maintenance database, with the password: through TCP if the server is our own.
+    pub fn url(&self) -> String {
+        match &self.inner.access {
+            Access::Own { url, .. } => format!("{url}postgres"),
+            Access::Theirs { url } => url.clone(),
+        }
+    }
+
+    /// Returns the version as people write it, for example `15.18`.
+    pub fn version(&self) -> &str {
+        &self.inner.facts.version
+    }
+
+    /// Returns the version as `server_version_num` has it, for example 150018.
+    pub fn version_num(&self) -> u32 {
+        self.inner.facts.version_num
+    }
+
+    /// Returns the folder of the server's own binaries, if it is our own. Whether `pg_dump` and other
+    /// clients are there depends on where it came from.
+    pub fn bin_dir(&self) -> Option<&Path> {
+        self.inner.bin_dir.as_deref()
+    }
+
+    /// Returns where the server came from and where it runs, for people.
+    pub fn origin(&self) -> &Origin {
+        &self.inner.origin
+    }
+
+    /// Stops the server if it is our own, and returns when it is gone with all its data.
+    ///
+    /// The databases and clones that there still are become useless.
+    ///
+    /// # Errors
+    /// [`ErrorKind::File`](crate::ErrorKind::File) if the end of the server can't be awaited.
+    ///
+    /// # Cancel safety
+    /// A drop only ends the waiting.
+    pub async fn stop(self) -> Result<(), Error> {
+        let Access::Own { process, .. } = &self.inner.access else { return Ok(()) };
+        let taken = process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match taken {
+            Some(process) => tokio::task::spawn_blocking(|| process.stop()).await.map_err(|_| Fault::Lost)?,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn owned(launched: Launched, facts: Facts) -> Self {
+        let Launched { process, installation, place } = launched;
+        let from = installation.bin().to_owned();
+        let origin = Origin {
+            text: format!(
+                "PostgreSQL {} from {}, data {}, socket {}/",
+                facts.version,
+                from.display(),
+                if place == Place::Memory { "in memory" } else { "on disk" },
+                process.folder().display(),
+            ),
+        };
+        let (config, url) = (process.config(), process.url(""));
+        let access = Access::Own { process: Mutex::new(Some(process)), url };
+        Self { inner: Arc::new(Inner { origin, facts, bin_dir: Some(from), config, access }) }
+    }
+
+    /// Uses the server at the URL.
+    pub(crate) async fn at(url: String) -> Result<Self, Error> {
+        let config: Config = url.parse().map_err(|source| Fault::Url { source })?;
+        let place = place(&config);
+        let facts = session::introduce(&config, None).await.map_err(|source| Fault::Connect {
+            to: format!("the server of DATABASE_URL ({place})"),
+            source,
+        })?;
+        let origin = Origin { text: format!("PostgreSQL {} of DATABASE_URL, at {place}", facts.version) };
+        Ok(Self {
+            inner: Arc::new(Inner { origin, facts, bin_dir: None, config, access: Access::Theirs { url } }),
+        })
+    }
+
+    pub(crate) fn config_ref(&self) -> &Config {
+        &self.inner.config
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.inner.access, Access::Own { .. })
+    }
+
+    /// The URL of another database of this server.
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        match &self.inner.access {
+            Access::Own { url, .. } => format!("{url}{database}"),
+            Access::Theirs { url } => with_database(url, database),
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.origin().fmt(f)
+    }
+}
+
+/// Where a server came from and where it runs, for people:
+/// `PostgreSQL 15.18 from /usr/lib/postgresql/15/bin, data in memory, socket /dev/shm/dunlin-x1y2z3/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    text: String,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Host, port and database of a configuration: no password, no user.
+fn place(config: &Config) -> String {
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(path) => path.display().to_string(),
+        })
+        .collect();
+    let port = config.get_ports().first().map_or_else(String::new, |port| format!(":{port}"));
+    format!("{}{port}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
+}
+
+/// Puts another database into a connection string: the path of a URL, or `dbname` of keywords and values (the last
+/// one counts).
+fn with_database(url: &str, database: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return format!("{url} dbname={database}") };
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let query = query.map_or_else(String::new, |query| format!("?{query}"));
+    format!("{scheme}://{authority}/{database}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_database_takes_the_place_of_the_one_in_the_string() {
+        let cases = [
+            (
+                "postgres://me:secret@here:5433/one?sslmode=disable",
+                "postgres://me:secret@here:5433/two?sslmode=disable",
+            ),
+            ("postgresql://here", "postgresql://here/two"),
+            ("postgres:///one?host=/run/postgresql", "postgres:///two?host=/run/postgresql"),
+            ("host=/tmp user=me dbname=one", "host=/tmp user=me dbname=one dbname=two"),
+        ];
+        for (url, wanted) in cases {
+            let changed = with_database(url, "two");
+            assert_eq!(changed, wanted);
+            assert_eq!(changed.parse::<Config>().unwrap().get_dbname(), Some("two"), "{changed}");
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_server_has_no_secret_in_it() {
+        let config: Config = "postgres://me:secret@here:5433/one".parse().unwrap();
+
+        assert_eq!(place(&config), "here:5433/one");
+    }
+}

@@ -1,0 +1,95 @@
+//! All SQL that this crate sends.
+
+use std::{
+    env,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+
+/// What a running server says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) version: String,
+    pub(crate) version_num: u32,
+    has_fsync: bool,
+}
+
+/// Asks the server what it is, and gives its superuser the password for TCP.
+pub(crate) async fn introduce(
+    config: &Config,
+    password: Option<&str>,
+) -> Result<Facts, tokio_postgres::Error> {
+    let ask = "SELECT current_setting('server_version'), current_setting('server_version_num'), current_setting('fsync')";
+    let sql = match password {
+        // Hexadecimal digits, of our own making: nothing to quote.
+        Some(password) => format!("ALTER ROLE CURRENT_USER PASSWORD '{password}'; {ask}"),
+        None => ask.to_owned(),
+    };
+    let messages = run(config, &sql).await?;
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    });
+    let field = |index| row.and_then(|row| row.get(index)).unwrap_or_default();
+    Ok(Facts {
+        version: field(0).split_whitespace().next().unwrap_or_default().to_owned(),
+        version_num: field(1).parse().unwrap_or_default(),
+        has_fsync: field(2) != "off",
+    })
+}
+
+/// Creates an empty database. `template0` because two sessions may copy it at once, and because nobody has left
+/// anything in it.
+///
+/// Since PostgreSQL 15 there are two ways to copy. Copying files forces them out to disk, which costs nothing without fsync:
+/// 9 ms against 18 on an open connection.
+pub(crate) async fn create(config: &Config, facts: &Facts, name: &str) -> Result<(), tokio_postgres::Error> {
+    let strategy = if facts.version_num >= 150_000 && !facts.has_fsync { " STRATEGY FILE_COPY" } else { "" };
+    run(config, &format!("CREATE DATABASE \"{name}\" TEMPLATE template0{strategy}")).await.map(drop)
+}
+
+/// Drops the database with everybody in it.
+pub(crate) async fn drop_database(config: &Config, name: &str) -> Result<(), tokio_postgres::Error> {
+    run(config, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await.map(drop)
+}
+
+/// A name that no other database has: `dunlin_test_<pid>_<seconds since 1970>_<random>`. Nothing in it needs
+/// quoting.
+pub(crate) fn database_name(random: &str) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    format!("dunlin_test_{}_{seconds}_{random}", std::process::id())
+}
+
+/// Connects; the connection runs as a task on the current runtime until the client is dropped.
+pub(crate) async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = bounded(config).connect(NoTls).await?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to a test database ended");
+        }
+    });
+    Ok(client)
+}
+
+/// Runs the SQL on a connection of its own, which is closed when this returns.
+async fn run(config: &Config, sql: &str) -> Result<Vec<SimpleQueryMessage>, tokio_postgres::Error> {
+    let (client, connection) = bounded(config).connect(NoTls).await?;
+    let work = async move { client.simple_query(sql).await };
+    let (result, _) = tokio::join!(work, connection);
+    result
+}
+
+/// The configuration with a bound on connecting, if it has none of its own.
+fn bounded(config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(Duration::from_secs(10));
+    }
+    if config.get_application_name().is_none() {
+        let program = env::current_exe().ok();
+        let name = program.as_deref().and_then(|path| path.file_name()).unwrap_or_default();
+        config.application_name(name.to_string_lossy());
+    }
+    config
+}

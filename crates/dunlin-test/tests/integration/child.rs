@@ -1,0 +1,116 @@
+//! Processes that own a server: this test binary, started again.
+
+use std::{
+    env,
+    io::{self, BufRead, BufReader},
+    path::PathBuf,
+    process::{Child, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use dunlin_test::Server;
+use tokio_postgres::config::Host;
+
+const ROLE: &str = "DUNLIN_TEST_ROLE";
+
+/// Not a test of its own: what the processes below run. It starts a server, tells about it, and, if it is to hold it,
+/// waits for the end of its input.
+#[tokio::test]
+async fn run_as_owner() {
+    let Ok(role) = env::var(ROLE) else { return };
+    let builder = Server::builder().on_progress(|what| println!("\nprogress {what}"));
+    let builder = if role == "particular" { builder.setting("cluster_name", "particular") } else { builder };
+    match builder.start().await {
+        Ok(server) => {
+            if let Some(Host::Unix(folder)) = server.config().get_hosts().first() {
+                println!("\nfolder {}", folder.display());
+            }
+            let database = server.create_database().await.unwrap();
+            println!("\norigin {server}\ndatabase {}\nurl {}\ndone", database.name(), database.url());
+            if role == "hold" {
+                io::stdin().lines().for_each(drop);
+            }
+        }
+        Err(error) => {
+            println!("\nkind {:?}", error.kind());
+            error.to_string().lines().for_each(|line| println!("error {line}"));
+        }
+    }
+}
+
+pub(crate) struct Owner {
+    pub(crate) child: Child,
+    pub(crate) said: Vec<String>,
+    output: BufReader<ChildStdout>,
+}
+
+impl Owner {
+    /// Starts a process that owns a server and holds on to it, and waits until it runs.
+    pub(crate) fn hold() -> Self {
+        Self::start(env::current_exe().unwrap(), "hold", &[])
+    }
+
+    /// Starts a process that starts a server, creates a database and ends, and waits for its end. The variables are
+    /// set on top of an environment that has none of ours.
+    pub(crate) fn run(role: &str, variables: &[(&str, &str)]) -> Self {
+        Self::run_at(env::current_exe().unwrap(), role, variables)
+    }
+
+    /// The same from a copy of this program.
+    pub(crate) fn run_at(program: PathBuf, role: &str, variables: &[(&str, &str)]) -> Self {
+        let mut owner = Self::start(program, role, variables);
+        // libtest has a few words to add, and takes it amiss if nobody listens.
+        io::copy(&mut owner.output, &mut io::sink()).unwrap();
+        owner.child.wait().unwrap();
+        owner
+    }
+
+    fn start(program: PathBuf, role: &str, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(["child::run_as_owner", "--exact", "--nocapture"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        for name in ["DATABASE_URL", "DUNLIN_POSTGRES", "DUNLIN_POSTGRES_VERSION"] {
+            command.env_remove(name);
+        }
+        command.env(ROLE, role).envs(variables.iter().copied());
+        if role == "hold" {
+            // It may be dropped while it runs, and then complains that nobody listens.
+            command.stderr(Stdio::null());
+        }
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let said = (&mut output).lines().map(Result::unwrap).take_while(|line| line != "done").collect();
+        Self { child, said, output }
+    }
+
+    /// What it said under this heading.
+    pub(crate) fn said(&self, heading: &str) -> Vec<&str> {
+        let heading = format!("{heading} ");
+        self.said.iter().filter_map(|line| line.strip_prefix(&heading)).collect()
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        PathBuf::from(self.said("folder").first().unwrap_or_else(|| panic!("{:?}", self.said)))
+    }
+}
+
+/// Waits until it is so, and fails if that takes longer than a slow machine may need.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < Duration::from_secs(30), "still not so: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The processes that have this text among their arguments.
+pub(crate) fn processes_with(text: &str) -> Vec<u32> {
+    let output = Command::new("ps").args(["-e", "-ww", "-o", "pid=,args="]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter(|line| line.contains(text))
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect()
+}

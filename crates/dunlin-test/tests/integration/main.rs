@@ -1,0 +1,15 @@
+//! The throw-away server, seen from outside.
+
+// Helpers may unwrap as tests may: clippy's `allow-unwrap-in-tests` goes by this attribute.
+#[cfg(test)]
+mod child;
+#[cfg(test)]
+mod databases;
+#[cfg(test)]
+mod ends;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod provisioning;
+#[cfg(test)]
+mod starts;
