@@ -55,7 +55,10 @@ impl Run<'_> {
         while let Some(task) = left.first() {
             let (before, began) = (self.report.done.len(), Instant::now());
             let attempt = match task.is_outside_transaction() {
-                true => self.outside_transaction(task, records).await,
+                true => match self.create_history().await {
+                    Ok(()) => self.outside_transaction(task, records).await,
+                    Err(error) => Err(Stumble::Fatal(error)),
+                },
                 false => {
                     let together = left.iter().take_while(|task| !task.is_outside_transaction());
                     let together = together.count().min(std::mem::replace(&mut most, usize::MAX));
@@ -113,6 +116,7 @@ impl Run<'_> {
                 _ => ledger.unstamp(&migrator.sql, &self.name, &step.id),
             });
         }
+        self.create_history().await?;
         let stamped = self.own_transaction(&statements).await;
         stamped.map_err(|error| Error::database("stamping the history", error))?;
         self.ledger = ledger;
@@ -155,11 +159,13 @@ impl Run<'_> {
     pub(crate) async fn recover(&mut self, event: Option<Event<'_>>) -> Result<(), Error> {
         let recovered = self.wire.rows(&self.session.recover()).await;
         recovered.map_err(|error| Error::database("the end of a failed transaction", error))?;
+        self.reread().await?;
+        self.create_history().await?;
         if let Some(event) = event {
             // A synchronous commit: it flushes what was applied before.
             let _ = self.own_transaction(&[self.migrator.sql.event(&event, &self.name)]).await;
         }
-        self.reread().await
+        Ok(())
     }
 
     async fn tell_failure(&mut self, id: &MigrationId, error: &Error) {
@@ -239,6 +245,8 @@ struct Batch<'r, 'a, 'm> {
     committed: usize,
     savepoint: String,
     all_or_nothing: bool,
+    /// Whether the flight creates the history.
+    creates: bool,
     /// What is recorded in a transaction that is still open.
     uncommitted: Vec<Recorded>,
 }
@@ -256,6 +264,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             committed: 0,
             savepoint,
             all_or_nothing,
+            creates: false,
             uncommitted: Vec::new(),
         }
     }
@@ -268,6 +277,11 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     /// savepoint will tell whether the migration has ended the transaction.
     fn open(&mut self, task: &Task<'_>, flushed_by_next: bool) {
         self.run.tell_start(task);
+        if self.opened == 0 && !self.run.missing.is_empty() {
+            let create = self.run.in_own_transaction(&self.run.missing);
+            self.flight.push(create);
+            self.creates = true;
+        }
         if !self.all_or_nothing || self.opened == 0 {
             self.flight.push(["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"]);
         }
@@ -336,15 +350,19 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         };
         match outcome {
             Ok(recorded) => {
+                if std::mem::take(&mut self.creates) {
+                    self.run.missing.clear();
+                }
                 self.uncommitted.extend(recorded);
                 Ok(verified)
             }
             Err(broken) => {
                 let placed = broken.segment.and_then(|segment| scripts.get(segment)).copied();
                 let latest = self.opened.saturating_sub(1);
-                if broken.unparsed && !self.all_or_nothing && scripts.len() > 1 {
+                if broken.unparsed && !self.all_or_nothing {
                     // Without a position, going one at a time finds it.
-                    let before = placed.unwrap_or(first.saturating_add(1));
+                    let next = if scripts.len() > 1 { first.saturating_add(1) } else { latest };
+                    let before = placed.unwrap_or(next);
                     if before > first {
                         return Err(Stumble::Unreadable { before });
                     }

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use dunlin_script::Diagnostic;
 use tokio_postgres::error::SqlState;
 
 use crate::assess::Finding;
@@ -108,8 +109,8 @@ enum Problem {
     Connection { doing: String },
     #[error("PostgreSQL refused {doing}: {failure}")]
     Database { doing: String, failure: Failure },
-    #[error("{0}")]
-    Script(Diagnostics, MigrationId),
+    #[error("{}", lines(.diagnostics))]
+    Script { id: MigrationId, diagnostics: Vec<Diagnostic>, location: Option<Location> },
     #[error(
         "version {} is taken twice, by `{}` and by `{}`: give one of them a new version",
         .0.version(), .0.name(), .1.name()
@@ -189,7 +190,7 @@ impl Error {
             Problem::Connect => ErrorKind::Connect,
             Problem::Connection { .. } => ErrorKind::Connection,
             Problem::Database { .. } => ErrorKind::Database,
-            Problem::Script(..) => ErrorKind::Script,
+            Problem::Script { .. } => ErrorKind::Script,
             Problem::Duplicate(..) => ErrorKind::Set,
             Problem::StaleBuild { .. } => ErrorKind::StaleBuild,
             Problem::UnknownVersion { .. } | Problem::TooFar { .. } => ErrorKind::Target,
@@ -211,7 +212,7 @@ impl Error {
     #[must_use]
     pub fn migration(&self) -> Option<&MigrationId> {
         match &self.0.problem {
-            Problem::Script(_, id)
+            Problem::Script { id, .. }
             | Problem::Duplicate(_, id)
             | Problem::Irreversible(id)
             | Problem::UnknownToRevert(id)
@@ -227,11 +228,12 @@ impl Error {
         }
     }
 
-    /// The place in a script that it is about.
+    /// The place in a script that it is about; the first, where there are several.
     #[must_use]
     pub fn location(&self) -> Option<&Location> {
         match &self.0.problem {
-            Problem::Migration { location, .. }
+            Problem::Script { location, .. }
+            | Problem::Migration { location, .. }
             | Problem::Verify { location, .. }
             | Problem::TransactionEnded { location, .. } => location.as_ref(),
             _ => None,
@@ -319,8 +321,13 @@ impl Error {
         }
     }
 
-    pub(crate) fn script(id: MigrationId, diagnostics: Diagnostics) -> Self {
-        Self::new(Problem::Script(diagnostics, id))
+    pub(crate) fn script(id: MigrationId, diagnostics: Vec<Diagnostic>) -> Self {
+        let location = diagnostics.iter().find_map(|diagnostic| {
+            let position = diagnostic.position()?;
+            let file = diagnostic.file().to_owned();
+            Some(Location { file, line: position.line(), column: position.column() })
+        });
+        Self::new(Problem::Script { id, diagnostics, location })
     }
 
     pub(crate) fn duplicate_version(first: &MigrationId, second: &MigrationId) -> Self {
@@ -498,14 +505,8 @@ impl std::error::Error for Error {
     }
 }
 
-/// The problems of a script, each with its place.
-#[derive(Debug)]
-pub(crate) struct Diagnostics(pub(crate) Vec<String>);
-
-impl fmt::Display for Diagnostics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("\n"))
-    }
+fn lines(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn at(location: &Option<Location>) -> String {

@@ -11,8 +11,8 @@ use crate::{Checksum, MigrationId};
 /// The version of the history tables' layout that this library writes.
 pub(crate) const LAYOUT: u32 = 1;
 
-/// Where the history is kept: a schema and a table. `public.dunlin_history` by default; its event log stands next to
-/// it as `<table>_events`.
+/// Where the history is kept: a schema and a table. `public.dunlin_history` by default. Next to it stand the event log,
+/// `<table>_events`, and a digest of what is applied, `<table>_head`.
 ///
 /// ```
 /// use dunlin_core::HistoryTable;
@@ -26,6 +26,7 @@ pub struct HistoryTable {
     schema: Ident,
     table: Ident,
     events: Ident,
+    head: Ident,
 }
 
 impl HistoryTable {
@@ -38,7 +39,8 @@ impl HistoryTable {
     pub fn new(schema: impl Into<String>, table: impl Into<String>) -> Result<Self, IdentError> {
         let table = Ident::new(table)?;
         let events = Ident::new(format!("{}_events", table.as_str()))?;
-        Ok(Self { schema: Ident::new(schema)?, table, events })
+        let head = Ident::new(format!("{}_head", table.as_str()))?;
+        Ok(Self { schema: Ident::new(schema)?, table, events, head })
     }
 
     /// The schema.
@@ -51,6 +53,12 @@ impl HistoryTable {
     #[must_use]
     pub fn table(&self) -> &Ident {
         &self.table
+    }
+
+    /// The table of one row that says in a digest what the history holds.
+    #[must_use]
+    pub fn head(&self) -> &Ident {
+        &self.head
     }
 
     /// The event log's table.
@@ -66,6 +74,7 @@ impl Default for HistoryTable {
             schema: Ident::constant("public"),
             table: Ident::constant("dunlin_history"),
             events: Ident::constant("dunlin_history_events"),
+            head: Ident::constant("dunlin_history_head"),
         }
     }
 }
@@ -175,8 +184,6 @@ pub struct Record {
     pub(crate) statements_done: usize,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) statements_digest: Option<Digest>,
-    #[cfg_attr(feature = "serde", serde(skip))]
-    pub(crate) digest: String,
     pub(crate) applied_at: SystemTime,
     pub(crate) took: Duration,
     pub(crate) applied_by: String,

@@ -7,8 +7,8 @@ use crate::history::LAYOUT;
 
 /// A digest of which migrations a history holds, whatever the order that they were applied in.
 ///
-/// Each migration adds its own SHA-256, lane by lane modulo 2^64, so that a digest can be carried from row to row:
-/// the newest row of the history answers for all of them, and a boot with nothing to do reads one row. This is the
+/// Each migration adds its own SHA-256, lane by lane modulo 2^64, so that a digest can be carried along: it answers for
+/// all rows, and a boot with nothing to do reads it alone. This is the
 /// additive multiset hash of Bellare and Micciancio (AdHash, 1997); it guards against accidents, not against
 /// somebody who can write the history.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::{Error, HistoryTable, MigrationId};
 /// The columns of layout 1, in order, as the catalog tells them.
 const COLUMNS: &str = "ordinal int8, version int8, name text, state text, checksum text, checksum_raw text, \
                        statements_done int4, statements_digest text, applied_at timestamptz, took_us int8, \
-                       applied_by text, application text, run_id text, origin text, digest text";
+                       applied_by text, application text, run_id text, origin text";
 
 /// The SQL about one history.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub(crate) struct HistorySql {
     table: HistoryTable,
     history: String,
     events: String,
+    head: String,
 }
 
 impl HistorySql {
@@ -28,12 +29,25 @@ impl HistorySql {
             table: table.clone(),
             history: table.to_string(),
             events: format!("{}.{}", table.schema(), table.events()),
+            head: format!("{}.{}", table.schema(), table.head()),
         }
     }
 
-    /// The digest of the newest row, which answers for all of them. Safe under any `search_path`.
-    pub(crate) fn newest_digest(&self) -> String {
-        format!("SELECT digest FROM {} ORDER BY ordinal DESC LIMIT 1", self.history)
+    /// The digest of all that is applied; no row when it is not known. Safe under any `search_path`.
+    ///
+    /// It is a table of one row without an index: the server plans a look at the newest row of the history for longer
+    /// than it takes to answer `SELECT 1`.
+    pub(crate) fn digest(&self) -> String {
+        let history = literal(&self.history);
+        format!(
+            "SELECT digest FROM {} WHERE version IS NOT NULL AND pg_catalog.to_regclass({history}) IS NOT NULL",
+            self.head
+        )
+    }
+
+    /// Whether there is a digest to be asked for. It is no error where there is not.
+    pub(crate) fn has_digest(&self) -> String {
+        format!("SELECT pg_catalog.to_regclass({}) IS NOT NULL AS there", literal(&self.head))
     }
 
     /// All rows, oldest first. Safe under any `search_path`, for the sake of sessions that are not ours.
@@ -41,8 +55,7 @@ impl HistorySql {
         format!(
             "SELECT ordinal, version, name, state, checksum, checksum_raw, statements_done, statements_digest, \
              pg_catalog.int8(pg_catalog.floor(EXTRACT(EPOCH FROM applied_at) OPERATOR(pg_catalog.*) 1000000)) \
-             AS applied_us, took_us, applied_by, application, run_id, origin, digest \
-             FROM {} ORDER BY ordinal",
+             AS applied_us, took_us, applied_by, application, run_id, origin FROM {} ORDER BY ordinal",
             self.history
         )
     }
@@ -67,11 +80,14 @@ impl HistorySql {
         let schema = literal(self.table.schema().as_str());
         let table = literal(self.table.table().as_str());
         let events = literal(self.table.events().as_str());
+        let head = literal(self.table.head().as_str());
         format!(
             "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only, \
              (SELECT true FROM pg_namespace WHERE nspname = {schema}) AS schema, \
              (SELECT true FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
               WHERE n.nspname = {schema} AND e.relname = {events}) AS events, \
+             (SELECT true FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
+              WHERE n.nspname = {schema} AND e.relname = {head}) AS head, \
              c.oid IS NOT NULL AS history, c.relkind = 'r' AND c.relpersistence = 'p' AS plain, \
              pg_has_role(c.relowner, 'MEMBER') AS owned, c.relrowsecurity OR c.relhasrules \
               OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS tampered, \
@@ -92,7 +108,7 @@ impl HistorySql {
 
     /// The statements that create what is missing.
     pub(crate) fn create(&self, facts: &Facts) -> Vec<String> {
-        let Self { table, history, events } = self;
+        let Self { table, history, events, head } = self;
         let mut statements = Vec::new();
         if !facts.schema {
             statements.push(format!("CREATE SCHEMA {}", table.schema()));
@@ -113,8 +129,7 @@ impl HistorySql {
                  applied_by pg_catalog.text NOT NULL, \
                  application pg_catalog.text, \
                  run_id pg_catalog.text NOT NULL, \
-                 origin pg_catalog.text NOT NULL CHECK (origin IN ('run', 'stamp', 'adopt')), \
-                 digest pg_catalog.text NOT NULL)"
+                 origin pg_catalog.text NOT NULL CHECK (origin IN ('run', 'stamp', 'adopt')))"
             ));
             statements.push(format!("COMMENT ON TABLE {history} IS 'dunlin history, layout {LAYOUT}'"));
         }
@@ -134,6 +149,19 @@ impl HistorySql {
             ));
             statements.push(format!("COMMENT ON TABLE {events} IS 'dunlin history events, layout {LAYOUT}'"));
         }
+        // Whoever deletes the newest row of the history by hand takes the digest with it, and TRUNCATE is refused.
+        let reference = format!("REFERENCES {history} (version) ON DELETE SET NULL");
+        if facts.head && !facts.history {
+            statements.push(format!("UPDATE {head} SET digest = '', version = NULL"));
+            statements.push(format!("ALTER TABLE {head} ADD FOREIGN KEY (version) {reference}"));
+        }
+        if !facts.head {
+            statements.push(format!(
+                "CREATE TABLE {head} (digest pg_catalog.text NOT NULL, version pg_catalog.int8 {reference})"
+            ));
+            statements.push(format!("COMMENT ON TABLE {head} IS 'dunlin history digest, layout {LAYOUT}'"));
+            statements.push(format!("INSERT INTO {head} (digest) VALUES ('')"));
+        }
         statements
     }
 
@@ -141,8 +169,8 @@ impl HistorySql {
     pub(crate) fn insert(&self, row: &NewRecord<'_>, run: &RunName) -> String {
         format!(
             "INSERT INTO {} (ordinal, version, name, state, checksum, checksum_raw, statements_done, applied_at, \
-             took_us, applied_by, application, run_id, origin, digest) VALUES ({}, {}, {}, '{}', '{}', {}, 0, \
-             clock_timestamp(), {TOOK}, SESSION_USER, {}, '{}', '{}', '{}') {RECORDED}",
+             took_us, applied_by, application, run_id, origin) VALUES ({}, {}, {}, '{}', '{}', {}, 0, \
+             clock_timestamp(), {TOOK}, SESSION_USER, {}, '{}', '{}') {RECORDED}",
             self.history,
             row.ordinal,
             row.id.version(),
@@ -153,7 +181,6 @@ impl HistorySql {
             optional(run.application.as_deref()),
             run.id,
             row.origin,
-            row.digest,
         )
     }
 
@@ -169,14 +196,13 @@ impl HistorySql {
     pub(crate) fn finish(&self, row: &NewRecord<'_>) -> String {
         format!(
             "UPDATE {} SET state = '{}', name = {}, checksum = '{}', checksum_raw = {}, applied_at = clock_timestamp(), \
-             took_us = GREATEST(0, floor(extract(epoch FROM clock_timestamp() - applied_at) * 1000000))::int8, \
-             digest = '{}' WHERE version = {} {RECORDED}",
+             took_us = GREATEST(0, floor(extract(epoch FROM clock_timestamp() - applied_at) * 1000000))::int8 \
+             WHERE version = {} {RECORDED}",
             self.history,
             row.state,
             literal(row.id.name()),
             row.checksum,
             optional(row.raw.as_deref()),
-            row.digest,
             row.id.version(),
         )
     }
@@ -184,15 +210,16 @@ impl HistorySql {
     /// Says how far a migration outside a transaction has come.
     pub(crate) fn advance(&self, version: i64, state: RecordState, done: usize, digest: &str) -> String {
         format!(
-            "UPDATE {} SET state = '{state}', statements_done = {done}, statements_digest = '{digest}', digest = '' \
+            "UPDATE {} SET state = '{state}', statements_done = {done}, statements_digest = '{digest}' \
              WHERE version = {version} {RECORDED}",
             self.history
         )
     }
 
-    /// Gives the newest row another digest, after a row before it has gone.
-    pub(crate) fn set_digest(&self, ordinal: i64, digest: &str) -> String {
-        format!("UPDATE {} SET digest = '{digest}' WHERE ordinal = {ordinal}", self.history)
+    /// Says in one digest what the history holds, and which row is its newest.
+    pub(crate) fn set_head(&self, digest: &str, newest: Option<i64>) -> String {
+        let version = newest.map_or("NULL".to_owned(), |version| version.to_string());
+        format!("UPDATE {} SET digest = '{digest}', version = {version}", self.head)
     }
 
     /// Appends to the event log.
@@ -238,7 +265,6 @@ pub(crate) struct NewRecord<'a> {
     pub(crate) checksum: String,
     pub(crate) raw: Option<String>,
     pub(crate) origin: Origin,
-    pub(crate) digest: String,
 }
 
 /// Something for the event log.
@@ -271,6 +297,7 @@ pub(crate) struct Facts {
     pub(crate) history: bool,
     schema: bool,
     events: bool,
+    head: bool,
 }
 
 impl Facts {
@@ -282,8 +309,12 @@ impl Facts {
         if flag(row, "read_only") {
             return Err(Error::read_only("the session is read-only (default_transaction_read_only)"));
         }
-        let facts =
-            Self { history: flag(row, "history"), schema: flag(row, "schema"), events: flag(row, "events") };
+        let facts = Self {
+            history: flag(row, "history"),
+            schema: flag(row, "schema"),
+            events: flag(row, "events"),
+            head: flag(row, "head"),
+        };
         let refuse = |what: &str| Err(Error::history(table, what));
         if !facts.history {
             return match text(row, "elsewhere") {
@@ -333,7 +364,6 @@ fn record(row: &SimpleQueryRow) -> Option<Record> {
         raw: value(row, "checksum_raw"),
         statements_done: value(row, "statements_done")?,
         statements_digest: value(row, "statements_digest"),
-        digest: text(row, "digest")?.to_owned(),
         applied_at: SystemTime::UNIX_EPOCH.checked_add(microseconds("applied_us")?)?,
         took: microseconds("took_us")?,
         applied_by: text(row, "applied_by")?.to_owned(),

@@ -10,21 +10,17 @@ pub(crate) struct Jitter {
 }
 
 impl Jitter {
-    /// For polling the lock: from 10 ms to 500 ms, and never more than a quarter of what has been waited already, so
-    /// that a waiter ends soon after the run that it waits for.
-    pub(crate) fn polling() -> Self {
-        Self { bound: Duration::from_millis(10), most: Duration::from_millis(500) }
+    /// How long a waiter for the lock sleeps that has waited so long: 10 ms to 500 ms, at random, and never more than a
+    /// quarter of what it has waited already, so that it ends soon after the run that it waits for.
+    pub(crate) fn polling(waited: Duration) -> Duration {
+        const LEAST: Duration = Duration::from_millis(10);
+        let most = (waited / 4).clamp(2 * LEAST, Duration::from_millis(500));
+        LEAST + (most - LEAST).mul_f64(random_fraction())
     }
 
     /// For trying a migration again that met a lock: from 50 ms to 2 s.
     pub(crate) fn retrying() -> Self {
         Self { bound: Duration::from_millis(50), most: Duration::from_secs(2) }
-    }
-
-    /// The next pause of a waiter that has waited so long.
-    pub(crate) fn next(&mut self, waited: Duration) -> Duration {
-        let bound = (waited / 4).clamp(Duration::from_millis(10), self.most);
-        bound.mul_f64(random_fraction())
     }
 
     /// The next pause of a row of tries: the bound doubles.
@@ -53,10 +49,12 @@ mod tests {
 
     #[test]
     fn pauses_stay_within_their_bounds() {
-        let mut jitter = Jitter::polling();
         for waited in [0, 10, 100, 1_000, 100_000] {
-            let bound = Duration::from_millis((waited / 4).clamp(10, 500));
-            assert!((0..50).all(|_| jitter.next(Duration::from_millis(waited)) <= bound));
+            let bound = Duration::from_millis((waited / 4).clamp(20, 500));
+            let pause = || Jitter::polling(Duration::from_millis(waited));
+            assert!(
+                (0..50).map(|_| pause()).all(|pause| pause >= Duration::from_millis(10) && pause <= bound)
+            );
         }
         let mut retrying = Jitter::retrying();
         assert!((0..50).map(|_| retrying.again()).all(|pause| pause <= Duration::from_secs(2)));

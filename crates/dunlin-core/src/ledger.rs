@@ -23,7 +23,6 @@ struct Row {
     identity: Identity,
     state: RecordState,
     statements_done: usize,
-    digest: String,
 }
 
 impl Row {
@@ -42,7 +41,6 @@ impl Ledger {
                 identity: record.identity,
                 state: record.state,
                 statements_done: record.statements_done,
-                digest: record.digest.clone(),
             })
             .collect();
         let sum = records.iter().map(|record| (record.version(), record.identity)).collect();
@@ -66,22 +64,23 @@ impl Ledger {
     /// Writes that a migration is applied.
     pub(crate) fn apply(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
         let row = self.push(member, RecordState::Applied, Origin::Run);
-        vec![sql.insert(&row, run), sql.event(&event("applied", member), run)]
+        vec![sql.insert(&row, run), sql.event(&event("applied", member), run), self.head(sql)]
     }
 
     /// Writes that a migration is declared applied.
     pub(crate) fn stamp(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
         let row = self.push(member, RecordState::Applied, Origin::Stamp);
-        vec![sql.insert(&row, run), sql.event(&event("stamped", member), run)]
+        vec![sql.insert(&row, run), sql.event(&event("stamped", member), run), self.head(sql)]
     }
 
     /// Writes that a migration outside a transaction starts, where no earlier run has.
     pub(crate) fn start(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
-        let mut statements = vec![sql.event(&event("started", member), run)];
+        let mut statements = Vec::new();
         if !self.rows.iter().any(|row| row.version == member.version()) {
             let row = self.push(member, RecordState::Running, Origin::Run);
-            statements.insert(0, sql.insert(&row, run));
+            statements.push(sql.insert(&row, run));
         }
+        statements.push(sql.event(&event("started", member), run));
         statements
     }
 
@@ -99,7 +98,6 @@ impl Ledger {
     pub(crate) fn advance(&mut self, version: i64, state: RecordState, statements_done: usize) {
         for row in self.rows.iter_mut().filter(|row| row.version == version) {
             (row.state, row.statements_done) = (state, statements_done);
-            row.digest.clear();
         }
     }
 
@@ -112,14 +110,8 @@ impl Ledger {
             self.sum.add(version, member.identity);
             (row.identity, row.state, ordinal) = (member.identity, RecordState::Applied, row.ordinal);
         }
-        let digest = self.digest();
-        for row in self.rows.iter_mut().filter(|row| row.version == version) {
-            row.digest.clone_from(&digest);
-        }
-        let row = new_record(member, ordinal, RecordState::Applied, Origin::Run, digest);
-        let mut statements = vec![sql.finish(&row), sql.event(&event("applied", member), run)];
-        statements.extend(self.settle_digest(sql));
-        statements
+        let row = new_record(member, ordinal, RecordState::Applied, Origin::Run);
+        vec![sql.finish(&row), sql.event(&event("applied", member), run), self.head(sql)]
     }
 
     /// Writes that a migration is reverted.
@@ -142,37 +134,24 @@ impl Ledger {
             }
             stays
         });
-        let mut statements = vec![sql.delete(version), event];
-        statements.extend(self.settle_digest(sql));
-        statements
+        vec![sql.delete(version), event, self.head(sql)]
     }
 
     fn push<'m>(&mut self, member: &'m Member, state: RecordState, origin: Origin) -> NewRecord<'m> {
         let ordinal = self.rows.last().map_or(1, |row| row.ordinal.saturating_add(1));
         let (version, identity) = (member.version(), member.identity);
         self.sum.add(version, identity);
-        self.rows.push(Row { ordinal, version, identity, state, statements_done: 0, digest: String::new() });
-        let digest = self.digest();
-        if let Some(row) = self.rows.last_mut() {
-            row.digest.clone_from(&digest);
-        }
-        new_record(member, ordinal, state, origin, digest)
+        self.rows.push(Row { ordinal, version, identity, state, statements_done: 0 });
+        new_record(member, ordinal, state, origin)
     }
 
-    /// What the newest row has to say; nothing while a migration is unfinished, so that no boot takes it for done.
-    fn digest(&self) -> String {
-        if self.rows.iter().any(|row| !row.is_finished()) {
-            return String::new();
+    /// Writes what the history holds now, in one digest; none while a migration is unfinished, so that no boot takes it
+    /// for done.
+    pub(crate) fn head(&self, sql: &HistorySql) -> String {
+        match self.rows.iter().all(Row::is_finished) {
+            true => sql.set_head(&self.sum.to_string(), self.rows.last().map(|row| row.version)),
+            false => sql.set_head("", None),
         }
-        self.sum.to_string()
-    }
-
-    /// Corrects the newest row's digest, when it was another row that went or changed.
-    fn settle_digest(&mut self, sql: &HistorySql) -> Option<String> {
-        let digest = self.digest();
-        let newest = self.rows.last_mut().filter(|row| row.digest != digest)?;
-        newest.digest.clone_from(&digest);
-        Some(sql.set_digest(newest.ordinal, &digest))
     }
 }
 
@@ -180,13 +159,7 @@ fn event<'m>(kind: &'static str, member: &'m Member) -> Event<'m> {
     Event { kind, id: member.id(), code: None, statement: None }
 }
 
-fn new_record(
-    member: &Member,
-    ordinal: i64,
-    state: RecordState,
-    origin: Origin,
-    digest: String,
-) -> NewRecord<'_> {
+fn new_record(member: &Member, ordinal: i64, state: RecordState, origin: Origin) -> NewRecord<'_> {
     NewRecord {
         ordinal,
         id: member.id(),
@@ -194,6 +167,5 @@ fn new_record(
         checksum: member.identity.to_string(),
         raw: member.migration.checksum().raw().map(|raw| raw.to_string()),
         origin,
-        digest,
     }
 }

@@ -58,7 +58,7 @@ impl LockKey {
         format!(
             "SELECT l.pid, a.application_name, a.client_addr, pg_catalog.left(a.query, 80) AS query, \
              pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.backend_start)) AS age \
-             FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \
+             FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid \
              WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
              AND l.classid = {CLASS} AND l.objid = {}::pg_catalog.oid \
              AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
@@ -67,29 +67,31 @@ impl LockKey {
     }
 
     /// Polls until the lock is had, `done` says that there is nothing left to lock for, or the deadline has passed.
-    /// `peek` is a query whose rows `done` looks at; it travels with each try.
+    ///
+    /// `peek` travels with each try: its first query says whether the second can be asked, and `done` looks at the rows
+    /// of that one. Asking for a table that is not there yet would fill the server's log.
     pub(crate) async fn poll(
         self,
         wire: &Wire<'_>,
-        peek: &str,
+        peek: &[String; 2],
         done: impl Fn(&[SimpleQueryRow]) -> bool,
         wait: &mut Wait<'_>,
     ) -> Result<Polled, Error> {
-        let mut jitter = Jitter::polling();
+        let refused = |error| Error::database("the migration lock", error);
+        let [is_there, what] = peek;
+        let mut there = false;
         loop {
-            wait.pause(jitter.next(wait.waited())).await;
-            let [locked, peeked] = wire
-                .pipelined([&self.attempt(), peek])
-                .await
-                .map_err(|error| Error::database("the migration lock", error))?;
-            let locked = locked.map_err(|error| Error::database("the migration lock", error))?;
-            if locked.first().is_some_and(|row| flag(row, "locked")) {
+            wait.pause(Jitter::polling(wait.waited())).await;
+            let peek = if there { what } else { is_there };
+            let [locked, peeked] = wire.pipelined([&self.attempt(), peek]).await.map_err(refused)?;
+            if locked.map_err(refused)?.first().is_some_and(|row| flag(row, "locked")) {
                 return Ok(Polled::Locked);
             }
-            // A history that is not there yet is no answer.
-            if peeked.is_ok_and(|rows| done(&rows)) {
+            let peeked = peeked.unwrap_or_default();
+            if there && done(&peeked) {
                 return Ok(Polled::NothingToDo);
             }
+            there = there || peeked.first().is_some_and(|row| flag(row, "there"));
             if wait.is_over() {
                 let rows = wire.rows(&self.holder()).await;
                 let holder = rows.ok().and_then(|rows| rows.first().map(Holder::of));

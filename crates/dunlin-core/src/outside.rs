@@ -1,5 +1,7 @@
 //! Migrations outside a transaction: one statement at a time, each journaled.
 
+use std::time::Duration;
+
 use dunlin_script::{ConcurrentIndex, IndexCommand, Statement, StatementKind};
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
@@ -39,8 +41,8 @@ impl Run<'_> {
                 && record.statements_done == done
                 && matches!(record.state, RecordState::Running | RecordState::Reverting)
         });
+        self.lend_session(task, &journal, done).await.map_err(|error| self.broken_off(task, error))?;
         if task.script().is_none() {
-            self.session_for(task, false).await.map_err(|error| self.broken_off(task, error))?;
             let outcome = self.call(task, Hook::of(task.direction())).await;
             if let Err(error) = outcome {
                 let stumble = code_stumble(task, Hook::of(task.direction()), error);
@@ -72,6 +74,7 @@ impl Run<'_> {
         let mut statements = self.ledger.start(sql, &self.name, task.member);
         statements.push(sql.advance(version, state, done, &journal.digest(done).to_string()));
         self.ledger.advance(version, state, done);
+        statements.push(self.ledger.head(sql));
         let began = self.own_transaction(&statements).await;
         began.map_err(|error| self.broken_off(task, error)).map(|_| done)
     }
@@ -96,7 +99,9 @@ impl Run<'_> {
             Direction::Up => self.ledger.finish(sql, &self.name, task.member),
             Direction::Down => self.ledger.revert(sql, &self.name, task.member),
         };
-        let rows = self.own_transaction(&statements).await.map_err(|error| self.broken_off(task, error))?;
+        let message =
+            format!("{}; {}", self.in_own_transaction(&statements).join("; "), self.session.take_back());
+        let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;
         if let Some(recorded) = rows.iter().find_map(Recorded::of) {
             self.tell_end(task, recorded.took);
         }
@@ -117,8 +122,9 @@ impl Run<'_> {
             _ => None,
         };
         let lost = |error| self.broken_off(task, error);
-        self.session_for(task, index.is_some()).await.map_err(lost)?;
         if let Some(index) = index {
+            // It waits for every transaction that is older, however long that takes, and blocks nobody meanwhile.
+            self.wire.rows(&Session::set_lock_timeout(Duration::ZERO)).await.map_err(lost)?;
             match self.look_up(index).await.map_err(lost)? {
                 Some(found) if !found.valid && matches!(index.command(), IndexCommand::Create { .. }) => {
                     tracing::warn!(
@@ -134,7 +140,13 @@ impl Run<'_> {
                 _ => {}
             }
         }
-        let Err(error) = self.wire.rows(sql).await else { return Ok(()) };
+        let Err(error) = self.wire.rows(sql).await else {
+            if index.is_some() {
+                let timeout = Session::set_lock_timeout(self.local(task).lock_timeout);
+                self.wire.rows(&timeout).await.map_err(lost)?;
+            }
+            return Ok(());
+        };
         if let Some(index) = index
             && matches!(index.command(), IndexCommand::Create { .. })
             && let Ok(Some(found)) = self.look_up(index).await
@@ -166,15 +178,15 @@ impl Run<'_> {
             .and_then(|row| Some(Found { name: text(row, "name")?.to_owned(), valid: flag(row, "valid") })))
     }
 
-    /// Gives the session to the migration: its own path and timeouts, nothing of an earlier statement's.
-    async fn session_for(&self, task: &Task<'_>, concurrent: bool) -> Result<(), PgError> {
-        let mut local = self.local(task);
-        if concurrent {
-            // It waits for every transaction that is older, however long that takes, and blocks nobody meanwhile.
-            local.lock_timeout = std::time::Duration::ZERO;
+    /// Gives the session to the migration, with what its statements that are done have set it to.
+    async fn lend_session(&self, task: &Task<'_>, journal: &Journal<'_>, done: usize) -> Result<(), PgError> {
+        self.wire.rows(&self.session.lend(&self.local(task))).await?;
+        for statement in journal.statements().iter().take(done) {
+            if *statement.kind() == StatementKind::Setting {
+                self.wire.rows(journal.text(statement.range())).await?;
+            }
         }
-        let message = format!("{}; {}", Session::RESET.join("; "), self.session.for_statement(&local));
-        self.wire.rows(&message).await.map(drop)
+        Ok(())
     }
 
     /// Verifies in a transaction that is rolled back.
@@ -184,14 +196,14 @@ impl Run<'_> {
         match task.verification() {
             Verification::Nothing => return Ok(()),
             Verification::Script(script) => {
-                self.session_for(task, false).await.map_err(lost)?;
+                self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
                 self.wire.rows(begin).await.map_err(lost)?;
                 self.wire.count_flight();
                 let answers = verify::ask(self.wire.client(), script).await;
                 verify::judge(task.id(), script, answers).map_err(Stumble::Fatal)?;
             }
             Verification::Code => {
-                self.session_for(task, false).await.map_err(lost)?;
+                self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
                 self.wire.rows(begin).await.map_err(lost)?;
                 self.call(task, Hook::Verify)
                     .await

@@ -38,7 +38,6 @@ fn record(ordinal: i64, version: i64) -> Record {
         raw: checksum.raw(),
         statements_done: 0,
         statements_digest: None,
-        digest: String::new(),
         applied_at: SystemTime::UNIX_EPOCH,
         took: Duration::ZERO,
         applied_by: "owner".to_owned(),

@@ -10,6 +10,7 @@ use crate::history_sql::{Facts, RunName};
 use crate::jitter::random_name;
 use crate::ledger::Ledger;
 use crate::lock::{Polled, Wait};
+use crate::migrator::Look;
 use crate::planner;
 use crate::progress::Progress;
 use crate::session::{Local, OWN_PATH, Session};
@@ -26,6 +27,8 @@ pub(crate) struct Run<'a> {
     pub(crate) session: Session,
     pub(crate) ledger: Ledger,
     pub(crate) report: Report,
+    /// The statements that create what is missing of the history; they travel with the first migrations.
+    pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
     began: Instant,
 }
@@ -44,6 +47,7 @@ impl<'a> Run<'a> {
             session: Session::default(),
             ledger: Ledger::default(),
             report: Report::new(),
+            missing: Vec::new(),
             name: RunName { id: random_name(), application: migrator.application.clone() },
             began: Instant::now(),
         }
@@ -89,19 +93,13 @@ impl<'a> Run<'a> {
     }
 
     /// Looks whether there is anything to do, without a lock. One flight where there is not.
-    async fn nothing_to_do(&self, target: Target) -> Result<Option<State>, Error> {
+    async fn nothing_to_do(&mut self, target: Target) -> Result<Option<State>, Error> {
         let migrator = self.migrator;
         if target == Target::Latest {
-            match self.wire.rows(&migrator.sql.newest_digest()).await {
-                Ok(rows) => match rows.first().and_then(|row| text(row, "digest")) {
-                    Some(digest) if digest == migrator.digest => return Ok(Some(State::Current)),
-                    Some(_) => {}
-                    None => return Ok(migrator.set.is_empty().then_some(State::Current)),
-                },
-                Err(error) if is_undefined(&error) => {
-                    return Ok(migrator.set.is_empty().then_some(State::Current));
-                }
-                Err(error) => return Err(Error::database(reading(migrator), error)),
+            match migrator.look(&self.wire).await? {
+                Look::Current => return Ok(Some(State::Current)),
+                Look::Nothing => return Ok(migrator.set.is_empty().then_some(State::Current)),
+                Look::Other => {}
             }
         }
         let records = migrator.records(&self.wire).await?;
@@ -111,47 +109,34 @@ impl<'a> Run<'a> {
     }
 
     /// Takes the lock and reads what has to be read under it; nothing when another runner has done the work meanwhile.
-    ///
-    /// The settings, the first try and the reading go in one flight, each with its own snapshot: the history is never
-    /// read by the statement that takes the lock.
     async fn lock(&mut self, work: &Work) -> Result<Option<(Facts, Vec<Record>)>, Error> {
         let migrator = self.migrator;
-        let (key, sql) = (migrator.key, &migrator.sql);
-        let refused = |error| Error::database("the session's settings and the migration lock", error);
-        let [settings, locked, facts, rows] = self
-            .wire
-            .pipelined([&Session::prepare(), &key.attempt(), &sql.facts(), &sql.all()])
-            .await
-            .map_err(refused)?;
-        self.session = Session::of(&settings.map_err(refused)?);
-        if locked.map_err(refused)?.first().is_some_and(|row| flag(row, "locked")) {
-            let read = self.take_in(facts, rows);
-            if read.is_err() {
-                self.abandon().await;
-            }
-            return read.map(Some);
+        let tried = self.wire.rows(&migrator.key.attempt()).await;
+        let tried = tried.map_err(|error| Error::database("the migration lock", error))?;
+        if !tried.first().is_some_and(|row| flag(row, "locked")) && !self.wait_for_lock(work).await? {
+            return Ok(None);
         }
+        let read = self.read().await;
+        if read.is_err() {
+            self.abandon().await;
+        }
+        read.map(Some)
+    }
 
+    /// Waits until the lock is had; false when there is nothing left to lock for.
+    async fn wait_for_lock(&mut self, work: &Work) -> Result<bool, Error> {
+        let migrator = self.migrator;
         tracing::info!(history = %migrator.history, "waiting for the migration lock");
-        let observer = &migrator.observer;
-        let told = |waited| observer.notify(Progress::WaitingForLock { waited });
+        let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
         let mut wait = Wait::new(migrator.deadline, &told);
         let to_latest = matches!(work, Work::Migrate(Target::Latest));
         let is_current = |rows: &[SimpleQueryRow]| {
             to_latest && rows.first().and_then(|row| text(row, "digest")) == Some(&migrator.digest)
         };
-        let polled = key.poll(&self.wire, &sql.newest_digest(), is_current, &mut wait).await;
+        let peek = [migrator.sql.has_digest(), migrator.sql.digest()];
+        let polled = migrator.key.poll(&self.wire, &peek, is_current, &mut wait).await;
         self.report.waited = wait.waited();
-        match polled? {
-            Polled::NothingToDo => Ok(None),
-            Polled::Locked => {
-                let read = self.read().await;
-                if read.is_err() {
-                    self.abandon().await;
-                }
-                read.map(Some)
-            }
-        }
+        Ok(polled? == Polled::Locked)
     }
 
     async fn under_lock(&mut self, work: Work, facts: &Facts, records: &[Record]) -> Result<(), Error> {
@@ -167,7 +152,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         tracing::info!(steps = plan.steps().len(), "migrating");
-        self.create_history(facts).await?;
+        self.missing = migrator.sql.create(facts);
         let outcome = match work {
             Work::Migrate(_) => self.apply(&plan, records).await,
             Work::Stamp(_) => self.stamp(&plan).await,
@@ -176,14 +161,15 @@ impl<'a> Run<'a> {
         outcome
     }
 
-    /// Reads what the catalog and the history say. One flight.
+    /// Sets the session up and reads what the catalog and the history say. One flight, each with its own snapshot: the
+    /// history is never read by the statement that takes the lock.
     async fn read(&mut self) -> Result<(Facts, Vec<Record>), Error> {
         let migrator = self.migrator;
-        let [facts, rows] = self
-            .wire
-            .pipelined([&migrator.sql.facts(), &migrator.sql.all()])
-            .await
-            .map_err(|error| Error::database(reading(migrator), error))?;
+        let failed = |error| Error::database(reading(migrator), error);
+        let messages = [Session::prepare(), migrator.sql.facts(), migrator.sql.all()];
+        let [settings, facts, rows] =
+            self.wire.pipelined(messages.each_ref().map(String::as_str)).await.map_err(failed)?;
+        self.session = Session::of(&settings.map_err(failed)?);
         self.take_in(facts, rows)
     }
 
@@ -206,34 +192,41 @@ impl<'a> Run<'a> {
 
     /// Reads the history anew after a failure: the outcome is read, never guessed.
     pub(crate) async fn reread(&mut self) -> Result<(), Error> {
-        self.read().await.map(drop)
+        let (facts, _) = self.read().await?;
+        self.missing = self.migrator.sql.create(&facts);
+        Ok(())
     }
 
-    async fn create_history(&self, facts: &Facts) -> Result<(), Error> {
-        let statements = self.migrator.sql.create(facts);
-        if statements.is_empty() {
+    /// Creates what is missing of the history, where it was not created on the way.
+    pub(crate) async fn create_history(&mut self) -> Result<(), Error> {
+        if self.missing.is_empty() {
             return Ok(());
         }
-        self.own_transaction(&statements).await.map(drop).map_err(|error| {
+        let missing = std::mem::take(&mut self.missing);
+        let created = self.own_transaction(&missing).await;
+        created.map(drop).map_err(|error| {
             Error::database(format!("creating the history {}", self.migrator.history), error)
         })
     }
 
-    /// Runs the library's own statements in a transaction of their own, whatever a migration has left the session in,
-    /// under the lock's guard. One flight.
+    /// Runs the library's own statements in a transaction of their own, under the lock's guard. Whatever a migration has
+    /// set the session to does not reach them, and stays. One flight.
     pub(crate) async fn own_transaction(
         &self,
         statements: &[String],
     ) -> Result<Vec<SimpleQueryRow>, PgError> {
+        self.wire.rows(&self.in_own_transaction(statements).join("; ")).await
+    }
+
+    /// The statements of such a transaction.
+    pub(crate) fn in_own_transaction(&self, statements: &[String]) -> Vec<String> {
         let local = Local { lock_timeout: OWN_LOCK_TIMEOUT, search_path: Some(OWN_PATH), ..Local::default() };
-        let sql = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}; SELECT {}{}; {}; COMMIT",
-            Session::RESET.join("; "),
-            self.migrator.key.guard(),
-            self.session.local(&local),
-            statements.join("; "),
-        );
-        self.wire.rows(&sql).await
+        let mut all = vec!["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned()];
+        all.extend(Session::OWN_ROLE.map(str::to_owned));
+        all.push(format!("SELECT {}{}", self.migrator.key.guard(), self.session.local(&local)));
+        all.extend_from_slice(statements);
+        all.push("COMMIT".to_owned());
+        all
     }
 
     /// Gives the lock back and the session as it was.

@@ -64,6 +64,10 @@ impl Session {
     /// Undoes whatever a migration has set, so that nothing of it reaches what comes next.
     pub(crate) const RESET: [&'static str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
 
+    /// The role that opened the session, until the end of the transaction.
+    pub(crate) const OWN_ROLE: [&'static str; 2] =
+        ["SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT"];
+
     /// After [`RESET`](Self::RESET): the session's settings again.
     pub(crate) fn restore(&self) -> String {
         let mut sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(OWN_PATH));
@@ -75,7 +79,7 @@ impl Session {
 
     /// Ends whatever transaction is open and brings the session back, in one message.
     pub(crate) fn recover(&self) -> String {
-        format!("ROLLBACK; {}; {}", Self::RESET.join("; "), self.restore())
+        format!("ROLLBACK; {}", self.take_back())
     }
 
     /// The settings of one transaction, as more columns of a SELECT.
@@ -83,9 +87,20 @@ impl Session {
         self.columns(settings, true)
     }
 
-    /// The settings of a statement outside a transaction. They stay until the next reset.
-    pub(crate) fn for_statement(&self, settings: &Local<'_>) -> String {
-        format!("SELECT NULL{}", self.columns(settings, false))
+    /// Gives the session to a migration outside a transaction: nothing that came before is left, and its own timeouts
+    /// and path stay until the next reset.
+    pub(crate) fn lend(&self, settings: &Local<'_>) -> String {
+        format!("{}; SELECT NULL{}", Self::RESET.join("; "), self.columns(settings, false))
+    }
+
+    /// Takes the session back.
+    pub(crate) fn take_back(&self) -> String {
+        format!("{}; {}", Self::RESET.join("; "), self.restore())
+    }
+
+    /// Sets the lock timeout of the statements that follow.
+    pub(crate) fn set_lock_timeout(timeout: Duration) -> String {
+        format!("SET lock_timeout = '{}'", milliseconds(timeout))
     }
 
     fn columns(&self, settings: &Local<'_>, local: bool) -> String {

@@ -2,9 +2,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dunlin_script::{Position, Role, Script, normalize};
+use dunlin_script::{Diagnostic, Role, Script};
 
-use crate::error::Diagnostics;
 use crate::{BoxError, Checksum, Context, Error, Migration, MigrationId, TransactionMode};
 
 /// A migration that is SQL text and nothing else.
@@ -153,15 +152,8 @@ impl SqlScript {
         match Script::parse(text.as_bytes(), role) {
             Ok(script) => Ok(Self::from_script(file, &script)),
             Err(problems) => {
-                let text = normalize(text);
-                let diagnostics = problems
-                    .iter()
-                    .map(|problem| {
-                        let position = Position::of_byte(&text, problem.offset());
-                        format!("{file}:{}:{}: {}", position.line(), position.column(), problem.message())
-                    })
-                    .collect();
-                Err(Error::script(id.clone(), Diagnostics(diagnostics)))
+                let diagnostics = problems.iter().map(|problem| Diagnostic::of_problem(&file, problem));
+                Err(Error::script(id.clone(), diagnostics.collect()))
             }
         }
     }

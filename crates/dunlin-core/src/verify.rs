@@ -59,7 +59,11 @@ fn untrue(row: &Row) -> Option<String> {
             Ok(None) => "NULL",
             Err(_) => "no boolean",
         };
-        return Some(format!("column `{}` is {said}", column.name()));
+        // The name that the server gives to what has none.
+        return Some(match column.name() {
+            "?column?" => format!("it returned {said}"),
+            name => format!("column `{name}` is {said}"),
+        });
     }
     None
 }

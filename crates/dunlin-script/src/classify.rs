@@ -25,6 +25,11 @@ pub(crate) fn classify(tokens: &[Token<'_>]) -> StatementKind {
         "REINDEX" => reindex(words),
         "DISCARD" => words.eat("ALL").then_some(OutsideTransaction("DISCARD ALL")),
         "COPY" => copy(words),
+        "SET" => {
+            let of_transaction = ["LOCAL", "TRANSACTION", "CONSTRAINTS"].iter().any(|word| words.eat(word));
+            (!of_transaction).then_some(StatementKind::Setting)
+        }
+        "RESET" => Some(StatementKind::Setting),
         "CREATE" => create(words),
         "ALTER" => alter(words),
         "DROP" if words.eat("DATABASE") => Some(OutsideTransaction("DROP DATABASE")),
@@ -288,6 +293,20 @@ mod tests {
             ("/* a */ rollback -- b\n prepared 'x'", "ROLLBACK PREPARED"),
         ] {
             assert_eq!(kind(text), StatementKind::TransactionControl(what), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_sets_the_session_is_known_from_what_sets_a_transaction() {
+        for text in
+            ["SET work_mem = '1MB'", "set session role x", "set session authorization default", "reset all"]
+        {
+            assert_eq!(kind(text), StatementKind::Setting, "{text}");
+        }
+        for text in
+            ["SET LOCAL work_mem = '1MB'", "set transaction read only", "SET CONSTRAINTS ALL DEFERRED"]
+        {
+            assert_eq!(kind(text), StatementKind::Plain, "{text}");
         }
     }
 

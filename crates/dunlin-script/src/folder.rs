@@ -356,7 +356,7 @@ mod tests {
         let diagnostics: Vec<_> =
             assemble("db", files).unwrap_err().iter().map(ToString::to_string).collect();
         assert_snapshot!(diagnostics.join("\n"), @r#"
-        db/1_a.up.sql:2:1: `COMMIT` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add `-- dunlin: no-transaction` to run the statements one by one
+        db/1_a.up.sql:2:1: `COMMIT` can't be used in a migration: dunlin begins and commits by itself; remove it
         db/1_a.up.sql:3:1: `VACUUM` can't run in a transaction: add `-- dunlin: no-transaction` at the top, and move what needs one to another migration
         db/1_b.down.sql: this down script is called "b", and the migration db/1_a.up.sql: give both the same name
         db/1_b.down.sql:1:1: the file holds no statement: remove it, or write `SELECT 1` if nothing is to be done

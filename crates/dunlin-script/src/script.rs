@@ -109,8 +109,11 @@ impl Mode {
     fn check(self, kind: &StatementKind) -> Option<String> {
         match (kind, self) {
             (StatementKind::TransactionControl(what), Self::Transaction) => Some(format!(
-                "`{what}` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add \
-                 `-- dunlin: no-transaction` to run the statements one by one"
+                "`{what}` can't be used in a migration: dunlin begins and commits by itself; remove it"
+            )),
+            (StatementKind::TransactionControl(what), Self::NoTransaction) => Some(format!(
+                "`{what}` can't be used here: each statement of a `no-transaction` migration commits by itself and is recorded; \
+                 remove it, and move what needs a transaction to a migration that has one"
             )),
             (StatementKind::TransactionControl(what), Self::Verify) => Some(format!(
                 "`{what}` can't be used in a verify script: it runs in a transaction that dunlin rolls back; remove it"
@@ -269,10 +272,10 @@ mod tests {
 
     #[test]
     fn no_transaction_allows_what_needs_none() {
-        let text = "-- dunlin: no-transaction\n-- dunlin: lock-timeout = 0\nVACUUM; CREATE INDEX CONCURRENTLY i ON t (a); BEGIN; COMMIT;\
+        let text = "-- dunlin: no-transaction\n-- dunlin: lock-timeout = 0\nVACUUM; CREATE INDEX CONCURRENTLY i ON t (a);\
                     DROP INDEX CONCURRENTLY j; REINDEX TABLE CONCURRENTLY t";
-        assert_eq!(Script::parse(text.as_bytes(), Role::Up).unwrap().statements().len(), 6);
-        assert_eq!(Script::parse(text.as_bytes(), Role::Down).unwrap().statements().len(), 6);
+        assert_eq!(Script::parse(text.as_bytes(), Role::Up).unwrap().statements().len(), 4);
+        assert_eq!(Script::parse(text.as_bytes(), Role::Down).unwrap().statements().len(), 4);
     }
 
     #[test]
@@ -316,8 +319,8 @@ mod tests {
             "CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a)",
             "-- dunlin: lock-timeout = 0ms\nSELECT 1",
         ]), @r#"
-        2:3: `COMMIT` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add `-- dunlin: no-transaction` to run the statements one by one
-        1:1: `PREPARE TRANSACTION` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add `-- dunlin: no-transaction` to run the statements one by one
+        2:3: `COMMIT` can't be used in a migration: dunlin begins and commits by itself; remove it
+        1:1: `PREPARE TRANSACTION` can't be used in a migration: dunlin begins and commits by itself; remove it
         1:1: `VACUUM` can't run in a transaction: add `-- dunlin: no-transaction` at the top, and move what needs one to another migration
         1:1: `CREATE INDEX CONCURRENTLY` can't run in a transaction: add `-- dunlin: no-transaction` at the top, and move what needs one to another migration
         1:1: `DROP INDEX CONCURRENTLY` can't run in a transaction: add `-- dunlin: no-transaction` at the top, and move what needs one to another migration
@@ -334,11 +337,13 @@ mod tests {
             "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY ON t (a)",
             "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY U&\"i\" ON t (a)",
             "-- dunlin: no-transaction\nDROP INDEX CONCURRENTLY U&\"i\"",
+            "-- dunlin: no-transaction\nSELECT 1; BEGIN",
         ]), @r#"
         2:1: `CREATE INDEX CONCURRENTLY IF NOT EXISTS` would take an invalid index, which a build that failed leaves behind, for a finished one: leave `IF NOT EXISTS` out, dunlin drops an invalid index and builds it again
         2:1: `CREATE INDEX CONCURRENTLY` needs the name of the index: dunlin has to find it again when the build fails half way
         2:1: the names in `CREATE INDEX CONCURRENTLY` can't be read: write them plainly or in `""`, not as `U&""`
         2:1: the names in `DROP INDEX CONCURRENTLY` can't be read: write them plainly or in `""`, not as `U&""`
+        2:11: `BEGIN` can't be used here: each statement of a `no-transaction` migration commits by itself and is recorded; remove it, and move what needs a transaction to a migration that has one
         "#);
     }
 
@@ -378,10 +383,10 @@ mod tests {
             Role::Up,
         ), @r"
         1:4: unknown directive `no-transactoin`: did you mean `no-transaction`?
-        2:1: `BEGIN` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add `-- dunlin: no-transaction` to run the statements one by one
+        2:1: `BEGIN` can't be used in a migration: dunlin begins and commits by itself; remove it
         3:1: `VACUUM` can't run in a transaction: add `-- dunlin: no-transaction` at the top, and move what needs one to another migration
         4:7: U+00A0 looks like white space, but is a letter to PostgreSQL: replace it with a space
-        5:1: `END` can't be used in a transactional migration: dunlin begins and commits by itself; remove it, or add `-- dunlin: no-transaction` to run the statements one by one
+        5:1: `END` can't be used in a migration: dunlin begins and commits by itself; remove it
         6:8: the string never ends: add the `'`
         ");
     }

@@ -47,6 +47,9 @@ pub enum StatementKind {
     OutsideTransaction(&'static str),
     /// Builds, drops or rebuilds indexes concurrently. The server refuses it inside a transaction.
     ConcurrentIndex(ConcurrentIndex),
+    /// Sets the session for the statements that follow: `SET`, `RESET`. Those that set a transaction (`SET LOCAL`, `SET
+    /// TRANSACTION`, `SET CONSTRAINTS`) are [`Plain`](Self::Plain).
+    Setting,
     /// `COPY ... FROM STDIN`, with the data that follows it.
     CopyFromStdin,
     /// `COPY ... TO STDOUT`.

@@ -1,0 +1,27 @@
+//! Integration tests through the public API, in one binary, each with its own database. One module per topic.
+
+// Helpers may unwrap as tests may: clippy's `allow-unwrap-in-tests` goes by this attribute.
+#[cfg(test)]
+mod proxy;
+
+#[cfg(test)]
+mod apply;
+#[cfg(test)]
+mod boot;
+#[cfg(test)]
+mod deadpool;
+#[cfg(test)]
+mod down;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod flights;
+#[cfg(test)]
+mod outside;
+#[cfg(test)]
+mod policies;
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod corpora;
