@@ -33,7 +33,8 @@ pub fn rust<M: RustMigration>(version: i64, name: &'static str, migration: M) ->
 /// A set of what the macro has checked: sorted, unique, every script sound.
 ///
 /// `index` has a line for each file, in the order of the migrations and for each of them `up`, `down`, `verify`. Its
-/// fields are separated by tabs: version, name, and `rust` or what [`Scripts::add`] reads. `texts` are the SQL files as
+/// fields are separated by tabs: version, name, and `rust` or a role and what
+/// `script` reads. `texts` are the SQL files as
 /// they are, `code` the Rust migrations, both in the order of the lines.
 #[must_use]
 pub fn set(

@@ -107,19 +107,6 @@ fn in_transaction<S: serde::Serializer>(mode: &TransactionMode, serializer: S) -
     serializer.serialize_bool(*mode == TransactionMode::PerMigration)
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<4}  {}  {}", self.direction, self.id.version(), self.id.name())?;
-        if self.transaction == TransactionMode::None {
-            f.write_str(", outside a transaction")?;
-        }
-        match self.resume_at {
-            Some(done) => write!(f, ", resumed after {done} of its statements"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let up = self.steps.iter().filter(|step| step.direction == Direction::Up).count();
@@ -130,12 +117,29 @@ impl fmt::Display for Plan {
             (0, down) => write!(f, "{down} to revert")?,
             (up, down) => write!(f, "{down} to revert, {up} to apply")?,
         }
+        let width = version_width(self.steps.iter().map(|step| &step.id));
         for step in &self.steps {
-            write!(f, "\n  {step}")?;
+            write!(f, "\n  {:<4}  {:>width$}  {}", step.direction, step.id.version(), step.id.name())?;
+            if step.transaction == TransactionMode::None {
+                f.write_str(", outside a transaction")?;
+            }
+            if let Some(done) = step.resume_at {
+                write!(f, ", resumed after {done} of its statements")?;
+            }
         }
         for finding in &self.findings {
             write!(f, "\n  note: {finding}")?;
         }
         Ok(())
     }
+}
+
+/// How wide a column of versions is.
+pub(crate) fn version_width<'a>(ids: impl Iterator<Item = &'a MigrationId>) -> usize {
+    ids.map(|id| id.version().to_string().len()).max().unwrap_or(0)
+}
+
+/// How wide a column of names is.
+pub(crate) fn name_width<'a>(ids: impl Iterator<Item = &'a MigrationId>) -> usize {
+    ids.map(|id| id.name().chars().count()).max().unwrap_or(0)
 }

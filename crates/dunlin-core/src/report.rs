@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::plan::Direction;
+use crate::plan::{Direction, name_width, version_width};
 use crate::{MigrationId, State};
 
 /// What a run has done. An [`Error`](crate::Error) carries one too, of what was done before it.
@@ -115,9 +115,11 @@ impl fmt::Display for Report {
             (0, _) => write!(f, "{reverted} reverted")?,
             (_, _) => write!(f, "{reverted} reverted, {applied} applied")?,
         }
-        write!(f, " in {:.1?}", self.took)?;
-        let flights = if self.flights == 1 { "flight" } else { "flights" };
-        write!(f, " ({} already there, {} {flights}", self.already, self.flights)?;
+        write!(f, " in {:.1?} (", self.took)?;
+        if reverted == 0 {
+            write!(f, "{} already there, ", self.already)?;
+        }
+        write!(f, "{} {}", self.flights, if self.flights == 1 { "flight" } else { "flights" })?;
         if self.waited > Duration::ZERO {
             write!(f, ", waited {:.1?} for the lock", self.waited)?;
         }
@@ -125,15 +127,11 @@ impl fmt::Display for Report {
             write!(f, ", {} retries", self.retries)?;
         }
         f.write_str(")")?;
-        for done in &self.done {
-            write!(
-                f,
-                "\n  {:<4}  {}  {}  {:.1?}",
-                done.direction,
-                done.id.version(),
-                done.id.name(),
-                done.took
-            )?;
+        let ids = || self.done.iter().map(|done| &done.id);
+        let (versions, names) = (version_width(ids()), name_width(ids()));
+        for Done { id, direction, took } in &self.done {
+            let (version, name) = (id.version(), id.name());
+            write!(f, "\n  {direction:<4}  {version:>versions$}  {name:<names$}  {took:>8.1?}")?;
         }
         Ok(())
     }

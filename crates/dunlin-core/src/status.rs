@@ -2,6 +2,7 @@ use std::fmt;
 
 use crate::assess::{self, Finding, State, assess};
 use crate::history::Record;
+use crate::plan::{name_width, version_width};
 use crate::policy::Policies;
 use crate::{MigrationId, MigrationSet};
 
@@ -55,8 +56,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} applied, {} pending", self.state, self.records.len(), self.pending.len())?;
         let ids = || self.records.iter().map(Record::id).chain(&self.pending);
-        let versions = ids().map(|id| id.version().to_string().len()).max().unwrap_or(0);
-        let names = ids().map(|id| id.name().chars().count()).max().unwrap_or(0);
+        let (versions, names) = (version_width(ids()), name_width(ids()));
         for record in &self.records {
             let id = &record.id;
             write!(
@@ -69,6 +69,9 @@ impl fmt::Display for Status {
                 record.origin,
                 record.applied_by,
             )?;
+            if let Some(application) = &record.application {
+                write!(f, ", {application}")?;
+            }
         }
         for id in &self.pending {
             write!(f, "\n  {:<9}  {:>versions$}  {}", "pending", id.version(), id.name())?;
