@@ -1,0 +1,2 @@
+-- dunlin: no-transaction
+DROP INDEX CONCURRENTLY sightings_by_bird;

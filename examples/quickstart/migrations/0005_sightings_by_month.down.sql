@@ -1,0 +1,1 @@
+DROP VIEW sightings_by_month;
