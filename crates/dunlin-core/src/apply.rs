@@ -116,6 +116,7 @@ impl Run<'_> {
                 _ => ledger.unstamp(&migrator.sql, &self.name, &step.id),
             });
         }
+        statements.push(ledger.announce(&migrator.sql));
         self.create_history().await?;
         let stamped = self.own_transaction(&statements).await;
         stamped.map_err(|error| Error::database("stamping the history", error))?;
@@ -147,7 +148,7 @@ impl Run<'_> {
                 Verification::Script(script) => batch.verify_script(task, script).await?,
                 Verification::Code => batch.verify_code(task).await?,
             }
-            batch.close(task);
+            batch.close(task, flushed_by_next);
             if batch.flight.len() > FLIGHT_BYTES {
                 batch.send().await?;
             }
@@ -163,7 +164,8 @@ impl Run<'_> {
         self.create_history().await?;
         if let Some(event) = event {
             // A synchronous commit: it flushes what was applied before.
-            let _ = self.own_transaction(&[self.migrator.sql.event(&event, &self.name)]).await;
+            let announce = self.ledger.announce(&self.migrator.sql);
+            let _ = self.own_transaction(&[self.migrator.sql.event(&event, &self.name), announce]).await;
         }
         Ok(())
     }
@@ -288,10 +290,9 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         let asynchronous = flushed_by_next && !self.all_or_nothing;
         let local = Local { asynchronous, ..self.run.local(task) };
         self.flight.push(Session::RESET);
-        self.flight.push([
-            format!("SELECT {}, {STARTED}{}", self.run.migrator.key.guard(), self.run.session.local(&local)),
-            format!("SAVEPOINT {}", self.savepoint),
-        ]);
+        self.flight.push([format!("SELECT {}, {STARTED}", self.run.migrator.key.guard())]);
+        self.flight.push(self.run.session.local(&local));
+        self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
         self.opened = self.opened.saturating_add(1);
     }
 
@@ -300,13 +301,17 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         self.flight.push_script(script);
     }
 
-    /// Records a migration and commits it.
-    fn close(&mut self, task: &Task<'_>) {
+    /// Records a migration and commits it. What the next commit flushes, the next record announces.
+    fn close(&mut self, task: &Task<'_>, flushed_by_next: bool) {
         let run = &mut *self.run;
-        let record = match task.direction() {
+        let mut record = match task.direction() {
             Direction::Up => run.ledger.apply(&run.migrator.sql, &run.name, task.member),
             Direction::Down => run.ledger.revert(&run.migrator.sql, &run.name, task.member),
         };
+        record.extend(match flushed_by_next {
+            true => run.ledger.unannounce(&run.migrator.sql),
+            false => Some(run.ledger.announce(&run.migrator.sql)),
+        });
         self.flight.push([
             "RESET SESSION AUTHORIZATION".to_owned(),
             "RESET ROLE".to_owned(),

@@ -125,7 +125,7 @@ impl HistorySql {
                  statements_done pg_catalog.int4 NOT NULL, \
                  statements_digest pg_catalog.text, \
                  applied_at pg_catalog.timestamptz NOT NULL, \
-                 took_us pg_catalog.int8 NOT NULL, \
+                 took_us pg_catalog.int8, \
                  applied_by pg_catalog.text NOT NULL, \
                  application pg_catalog.text, \
                  run_id pg_catalog.text NOT NULL, \
@@ -240,12 +240,12 @@ impl HistorySql {
 }
 
 /// Remembers when a migration's transaction began, for [`TOOK`].
-pub(crate) const STARTED: &str = "pg_catalog.set_config('dunlin.started', EXTRACT(EPOCH FROM pg_catalog.clock_timestamp())::pg_catalog.text, true)";
+pub(crate) const STARTED: &str = "pg_catalog.set_config('dunlin.started', \
+                                  pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.text, true)";
 
-/// Microseconds since [`STARTED`]; 0 where a migration has reset it.
-const TOOK: &str = "floor((extract(epoch FROM clock_timestamp()) - coalesce(\
-                    nullif(current_setting('dunlin.started', true), '')::numeric, \
-                    extract(epoch FROM clock_timestamp()))) * 1000000)::int8";
+/// Microseconds since [`STARTED`]; NULL where a migration has reset it.
+const TOOK: &str = "((date_part('epoch', clock_timestamp()) \
+                    - nullif(current_setting('dunlin.started', true), '')::float8) * 1000000)::int8";
 
 const RECORDED: &str = "RETURNING version AS dunlin_version, took_us AS dunlin_took";
 
@@ -287,7 +287,7 @@ impl Recorded {
     /// Nothing when the row is a migration's own.
     pub(crate) fn of(row: &SimpleQueryRow) -> Option<Self> {
         let _: i64 = value(row, "dunlin_version")?;
-        Some(Self { took: Duration::from_micros(value::<i64>(row, "dunlin_took")?.try_into().unwrap_or(0)) })
+        Some(Self { took: microseconds(row, "dunlin_took").unwrap_or_default() })
     }
 }
 
@@ -354,8 +354,6 @@ fn optional(text: Option<&str>) -> String {
 }
 
 fn record(row: &SimpleQueryRow) -> Option<Record> {
-    let microseconds =
-        |column| Some(Duration::from_micros(value::<i64>(row, column)?.try_into().unwrap_or(0)));
     Some(Record {
         ordinal: value(row, "ordinal")?,
         id: MigrationId::new(value(row, "version")?, text(row, "name")?),
@@ -364,11 +362,15 @@ fn record(row: &SimpleQueryRow) -> Option<Record> {
         raw: value(row, "checksum_raw"),
         statements_done: value(row, "statements_done")?,
         statements_digest: value(row, "statements_digest"),
-        applied_at: SystemTime::UNIX_EPOCH.checked_add(microseconds("applied_us")?)?,
-        took: microseconds("took_us")?,
+        applied_at: SystemTime::UNIX_EPOCH.checked_add(microseconds(row, "applied_us")?)?,
+        took: microseconds(row, "took_us").unwrap_or_default(),
         applied_by: text(row, "applied_by")?.to_owned(),
         application: text(row, "application").map(str::to_owned),
         run_id: text(row, "run_id")?.to_owned(),
         origin: value(row, "origin")?,
     })
+}
+
+fn microseconds(row: &SimpleQueryRow, column: &str) -> Option<Duration> {
+    Some(Duration::from_micros(value::<i64>(row, column)?.try_into().unwrap_or(0)))
 }

@@ -14,6 +14,8 @@ use crate::{Direction, MigrationId, MigrationSet, State};
 pub(crate) struct Ledger {
     rows: Vec<Row>,
     sum: HistoryDigest,
+    /// Whether the database may hold a digest.
+    announces: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -44,7 +46,7 @@ impl Ledger {
             })
             .collect();
         let sum = records.iter().map(|record| (record.version(), record.identity)).collect();
-        Self { rows, sum }
+        Self { rows, sum, announces: true }
     }
 
     /// How a history that holds these rows stands against a set.
@@ -64,13 +66,13 @@ impl Ledger {
     /// Writes that a migration is applied.
     pub(crate) fn apply(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
         let row = self.push(member, RecordState::Applied, Origin::Run);
-        vec![sql.insert(&row, run), sql.event(&event("applied", member), run), self.head(sql)]
+        vec![sql.insert(&row, run), sql.event(&event("applied", member), run)]
     }
 
     /// Writes that a migration is declared applied.
     pub(crate) fn stamp(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
         let row = self.push(member, RecordState::Applied, Origin::Stamp);
-        vec![sql.insert(&row, run), sql.event(&event("stamped", member), run), self.head(sql)]
+        vec![sql.insert(&row, run), sql.event(&event("stamped", member), run)]
     }
 
     /// Writes that a migration outside a transaction starts, where no earlier run has.
@@ -111,21 +113,23 @@ impl Ledger {
             (row.identity, row.state, ordinal) = (member.identity, RecordState::Applied, row.ordinal);
         }
         let row = new_record(member, ordinal, RecordState::Applied, Origin::Run);
-        vec![sql.finish(&row), sql.event(&event("applied", member), run), self.head(sql)]
+        vec![sql.finish(&row), sql.event(&event("applied", member), run)]
     }
 
     /// Writes that a migration is reverted.
     pub(crate) fn revert(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
-        self.remove(sql, member.version(), sql.event(&event("reverted", member), run))
+        self.remove(member.version());
+        vec![sql.delete(member.version()), sql.event(&event("reverted", member), run)]
     }
 
     /// Writes that a migration is declared not applied.
     pub(crate) fn unstamp(&mut self, sql: &HistorySql, run: &RunName, id: &MigrationId) -> Vec<String> {
         let event = Event { kind: "unstamped", id, code: None, statement: None };
-        self.remove(sql, id.version(), sql.event(&event, run))
+        self.remove(id.version());
+        vec![sql.delete(id.version()), sql.event(&event, run)]
     }
 
-    fn remove(&mut self, sql: &HistorySql, version: i64, event: String) -> Vec<String> {
+    fn remove(&mut self, version: i64) {
         let sum = &mut self.sum;
         self.rows.retain(|row| {
             let stays = row.version != version;
@@ -134,7 +138,6 @@ impl Ledger {
             }
             stays
         });
-        vec![sql.delete(version), event, self.head(sql)]
     }
 
     fn push<'m>(&mut self, member: &'m Member, state: RecordState, origin: Origin) -> NewRecord<'m> {
@@ -147,11 +150,17 @@ impl Ledger {
 
     /// Writes what the history holds now, in one digest; none while a migration is unfinished, so that no boot takes it
     /// for done.
-    pub(crate) fn head(&self, sql: &HistorySql) -> String {
-        match self.rows.iter().all(Row::is_finished) {
+    pub(crate) fn announce(&mut self, sql: &HistorySql) -> String {
+        self.announces = self.rows.iter().all(Row::is_finished);
+        match self.announces {
             true => sql.set_head(&self.sum.to_string(), self.rows.last().map(|row| row.version)),
             false => sql.set_head("", None),
         }
+    }
+
+    /// Takes the digest away, where there is one that is not true any more.
+    pub(crate) fn unannounce(&mut self, sql: &HistorySql) -> Option<String> {
+        std::mem::take(&mut self.announces).then(|| sql.set_head("", None))
     }
 }
 

@@ -74,7 +74,7 @@ impl Run<'_> {
         let mut statements = self.ledger.start(sql, &self.name, task.member);
         statements.push(sql.advance(version, state, done, &journal.digest(done).to_string()));
         self.ledger.advance(version, state, done);
-        statements.push(self.ledger.head(sql));
+        statements.push(self.ledger.announce(sql));
         let began = self.own_transaction(&statements).await;
         began.map_err(|error| self.broken_off(task, error)).map(|_| done)
     }
@@ -95,10 +95,11 @@ impl Run<'_> {
     /// Records that the migration has come to its end.
     async fn end_journal(&mut self, task: &Task<'_>) -> Result<(), Stumble> {
         let sql = &self.migrator.sql;
-        let statements = match task.direction() {
+        let mut statements = match task.direction() {
             Direction::Up => self.ledger.finish(sql, &self.name, task.member),
             Direction::Down => self.ledger.revert(sql, &self.name, task.member),
         };
+        statements.push(self.ledger.announce(sql));
         let message =
             format!("{}; {}", self.in_own_transaction(&statements).join("; "), self.session.take_back());
         let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;

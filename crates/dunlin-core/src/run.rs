@@ -223,7 +223,8 @@ impl<'a> Run<'a> {
         let local = Local { lock_timeout: OWN_LOCK_TIMEOUT, search_path: Some(OWN_PATH), ..Local::default() };
         let mut all = vec!["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned()];
         all.extend(Session::OWN_ROLE.map(str::to_owned));
-        all.push(format!("SELECT {}{}", self.migrator.key.guard(), self.session.local(&local)));
+        all.push(format!("SELECT {}", self.migrator.key.guard()));
+        all.extend(self.session.local(&local));
         all.extend_from_slice(statements);
         all.push("COMMIT".to_owned());
         all

@@ -82,15 +82,16 @@ impl Session {
         format!("ROLLBACK; {}", self.take_back())
     }
 
-    /// The settings of one transaction, as more columns of a SELECT.
-    pub(crate) fn local(&self, settings: &Local<'_>) -> String {
-        self.columns(settings, true)
+    /// The settings of one transaction, a statement each: the server sets a parameter in less time than it plans a call of
+    /// `set_config`.
+    pub(crate) fn local(&self, settings: &Local<'_>) -> Vec<String> {
+        self.statements("SET LOCAL", settings)
     }
 
     /// Gives the session to a migration outside a transaction: nothing that came before is left, and its own timeouts
     /// and path stay until the next reset.
     pub(crate) fn lend(&self, settings: &Local<'_>) -> String {
-        format!("{}; SELECT NULL{}", Self::RESET.join("; "), self.columns(settings, false))
+        format!("{}; {}", Self::RESET.join("; "), self.statements("SET", settings).join("; "))
     }
 
     /// Takes the session back.
@@ -103,25 +104,24 @@ impl Session {
         format!("SET lock_timeout = '{}'", milliseconds(timeout))
     }
 
-    fn columns(&self, settings: &Local<'_>, local: bool) -> String {
-        let mut sql = String::new();
-        let mut set = |name: &str, value: &str| {
-            let _ = write!(sql, ", pg_catalog.set_config('{name}', {}, {local})", literal(value));
-        };
-        for (name, value) in
-            self.known().filter(|(name, _)| !["lock_timeout", "statement_timeout"].contains(name))
-        {
-            set(name, value);
-        }
-        set("lock_timeout", &milliseconds(settings.lock_timeout));
-        set("statement_timeout", &milliseconds(settings.statement_timeout));
+    fn statements(&self, set: &str, settings: &Local<'_>) -> Vec<String> {
+        let mut statements: Vec<_> = self
+            .known()
+            .filter(|(name, _)| !["lock_timeout", "statement_timeout"].contains(name))
+            .map(|(name, value)| format!("{set} {name} = '{value}'"))
+            .collect();
+        statements.push(format!("{set} lock_timeout = '{}'", milliseconds(settings.lock_timeout)));
+        statements.push(format!("{set} statement_timeout = '{}'", milliseconds(settings.statement_timeout)));
         if let Some(path) = settings.search_path {
-            set("search_path", path);
+            // The one setting that is a list: `SET` would take a literal for one name.
+            let local = set == "SET LOCAL";
+            statements
+                .push(format!("SELECT pg_catalog.set_config('search_path', {}, {local})", literal(path)));
         }
         if settings.asynchronous {
-            set("synchronous_commit", "off");
+            statements.push(format!("{set} synchronous_commit = off"));
         }
-        sql
+        statements
     }
 }
 
