@@ -33,16 +33,14 @@ impl HistorySql {
         }
     }
 
-    /// The digest of all that is applied; no row when it is not known. Safe under any `search_path`.
+    /// The digest of all that is applied, in a row for [`digest_of`]. Safe under any `search_path`, and an error where the
+    /// history is not there.
     ///
     /// It is a table of one row without an index: the server plans a look at the newest row of the history for longer
     /// than it takes to answer `SELECT 1`.
     pub(crate) fn digest(&self) -> String {
         let history = literal(&self.history);
-        format!(
-            "SELECT digest FROM {} WHERE version IS NOT NULL AND pg_catalog.to_regclass({history}) IS NOT NULL",
-            self.head
-        )
+        format!("SELECT digest, version, {history}::pg_catalog.regclass AS history FROM {}", self.head)
     }
 
     /// Whether there is a digest to be asked for. It is no error where there is not.
@@ -289,6 +287,12 @@ impl Recorded {
         let _: i64 = value(row, "dunlin_version")?;
         Some(Self { took: microseconds(row, "dunlin_took").unwrap_or_default() })
     }
+}
+
+/// The digest in a row of [`HistorySql::digest`]; nothing when it is not known.
+pub(crate) fn digest_of(rows: &[SimpleQueryRow]) -> Option<&str> {
+    let row = rows.first()?;
+    text(row, "version").and_then(|_| text(row, "digest"))
 }
 
 /// What the catalog says, read under the lock before anything is written.

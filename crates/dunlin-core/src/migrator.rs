@@ -6,13 +6,13 @@ use tokio_postgres::error::SqlState;
 
 use crate::context::Resources;
 use crate::history::Record;
-use crate::history_sql::HistorySql;
+use crate::history_sql::{HistorySql, digest_of};
 use crate::lock::LockKey;
 use crate::planner::{self, Rules};
 use crate::progress::{Observer, Progress};
 use crate::run::{Run, Work, is_undefined, reading};
 use crate::verification::Verification;
-use crate::wire::{Wire, text};
+use crate::wire::Wire;
 use crate::{
     Ahead, Edited, Error, HistoryTable, MigrationSet, Missing, OutOfOrder, Plan, Report, State, Status,
     Target, TransactionPolicy,
@@ -200,7 +200,7 @@ impl Migrator {
     /// Dropping the future leaves `client` with a transaction or the lock, until it is closed: drop the client as well.
     /// What was committed is in the history, and the next run goes on.
     pub async fn run(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
-        Run::new(self, client).run(Work::Migrate(target)).await
+        Run::on(client, self, Work::Migrate(target)).await
     }
 
     /// Declares in the history that exactly the migrations up to `target` are applied, without running any. It is how a
@@ -214,7 +214,7 @@ impl Migrator {
     ///
     /// As [`run`](Self::run); the stamp itself is one transaction.
     pub async fn stamp(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
-        Run::new(self, client).run(Work::Stamp(target)).await
+        Run::on(client, self, Work::Stamp(target)).await
     }
 
     /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything.
@@ -293,7 +293,7 @@ impl Migrator {
     /// Looks at the digest. One flight.
     pub(crate) async fn look(&self, wire: &Wire<'_>) -> Result<Look, Error> {
         match wire.rows(&self.sql.digest()).await {
-            Ok(rows) => Ok(match rows.first().and_then(|row| text(row, "digest")) {
+            Ok(rows) => Ok(match digest_of(&rows) {
                 Some(digest) if digest == self.digest => Look::Current,
                 _ => Look::Other,
             }),

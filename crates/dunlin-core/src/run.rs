@@ -1,12 +1,14 @@
 //! The boot path: look, lock, read, plan, apply, release.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error as PgError, SimpleQueryRow};
 
 use crate::history::Record;
-use crate::history_sql::{Facts, RunName};
+use crate::history_sql::{Facts, RunName, digest_of};
 use crate::jitter::random_name;
 use crate::ledger::Ledger;
 use crate::lock::{Polled, Wait};
@@ -14,7 +16,7 @@ use crate::migrator::Look;
 use crate::planner;
 use crate::progress::Progress;
 use crate::session::{Local, OWN_PATH, Session};
-use crate::wire::{Wire, flag, text};
+use crate::wire::{Wire, flag};
 use crate::{Error, Migrator, Report, State, Target};
 
 /// How long the library's own statements wait for a lock on the history.
@@ -40,7 +42,7 @@ pub(crate) enum Work {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(migrator: &'a Migrator, client: &'a Client) -> Self {
+    fn new(migrator: &'a Migrator, client: &'a Client) -> Self {
         Self {
             migrator,
             wire: Wire::new(client),
@@ -53,7 +55,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub(crate) async fn run(mut self, work: Work) -> Result<Report, Error> {
+    /// Runs on `client`.
+    ///
+    /// The future is boxed here, in a function that is not async: the compiler generates the code of a future where it
+    /// is polled, and that would be every program that calls this, each time it is built.
+    pub(crate) fn on(client: &'a Client, migrator: &'a Migrator, work: Work) -> Running<'a> {
+        Box::pin(Self::new(migrator, client).run(work))
+    }
+
+    async fn run(mut self, work: Work) -> Result<Report, Error> {
         let outcome = self.boot(work).await;
         self.report.flights = self.wire.flights();
         self.report.took = self.began.elapsed();
@@ -130,9 +140,7 @@ impl<'a> Run<'a> {
         let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
         let mut wait = Wait::new(migrator.deadline, &told);
         let to_latest = matches!(work, Work::Migrate(Target::Latest));
-        let is_current = |rows: &[SimpleQueryRow]| {
-            to_latest && rows.first().and_then(|row| text(row, "digest")) == Some(&migrator.digest)
-        };
+        let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
         let peek = [migrator.sql.has_digest(), migrator.sql.digest()];
         let polled = migrator.key.poll(&self.wire, &peek, is_current, &mut wait).await;
         self.report.waited = wait.waited();
@@ -253,6 +261,9 @@ impl<'a> Run<'a> {
         let _ = self.wire.rows(&self.migrator.key.unlock()).await;
     }
 }
+
+/// A run under way.
+pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<Report, Error>> + Send + 'a>>;
 
 type Rows = Result<Vec<SimpleQueryRow>, PgError>;
 

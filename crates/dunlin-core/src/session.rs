@@ -30,35 +30,38 @@ const SETTINGS: [(&str, &str); 11] = [
 /// The settings that this server has: known after the first flight under the lock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Session {
-    names: Vec<String>,
+    names: Vec<&'static str>,
 }
 
 impl Session {
-    /// Sets what this server version has and returns its name. One row a setting.
+    /// Sets what this server version has. One row: a column for each setting, NULL for what it lacks.
+    ///
+    /// A join with `pg_settings` would say the same, for 1.7 ms of the server's time.
     pub(crate) fn prepare() -> String {
-        let values: Vec<_> = SETTINGS
+        let columns: Vec<_> = SETTINGS
             .iter()
             .chain([&("search_path", OWN_PATH)])
-            .map(|(name, value)| format!("({}, {})", literal(name), literal(value)))
+            .map(|(name, value)| {
+                // The check interval is refused where the operating system can't do it.
+                let condition = match *name {
+                    "client_connection_check_interval" => {
+                        "pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0".to_owned()
+                    }
+                    name => format!("pg_catalog.current_setting('{name}', true) IS NOT NULL"),
+                };
+                format!("CASE WHEN {condition} THEN pg_catalog.set_config('{name}', '{value}', false) END AS {name}")
+            })
             .collect();
-        // Joining keeps a name that this version lacks from being an error. The check interval is refused where the
-        // operating system can't do it.
-        format!(
-            "SELECT s.name, pg_catalog.set_config(s.name, v.value, false) \
-             FROM pg_catalog.pg_settings AS s JOIN (VALUES {}) AS v (name, value) \
-             ON s.name OPERATOR(pg_catalog.=) v.name \
-             WHERE s.name OPERATOR(pg_catalog.<>) 'client_connection_check_interval' \
-             OR pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0",
-            values.join(", ")
-        )
+        format!("SELECT {}", columns.join(", "))
     }
 
     pub(crate) fn of(rows: &[SimpleQueryRow]) -> Self {
-        Self { names: rows.iter().filter_map(|row| text(row, "name")).map(str::to_owned).collect() }
+        let known = |name: &&str| rows.first().is_some_and(|row| text(row, name).is_some());
+        Self { names: SETTINGS.iter().map(|(name, _)| *name).filter(known).collect() }
     }
 
     fn known(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        SETTINGS.into_iter().filter(|(name, _)| self.names.iter().any(|known| known == name))
+        SETTINGS.into_iter().filter(|(name, _)| self.names.contains(name))
     }
 
     /// Undoes whatever a migration has set, so that nothing of it reaches what comes next.

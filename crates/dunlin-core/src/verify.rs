@@ -1,7 +1,9 @@
 //! Verify scripts: what they return is looked at here.
 
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
 use dunlin_script::{Position, Statement, split};
-use futures_util::future::join_all;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error as PgError, Row};
 
@@ -20,7 +22,23 @@ pub(crate) type Answers = Vec<Result<Vec<Row>, PgError>>;
 /// Sends all statements at once. They go through the extended protocol, unnamed, as only that tells the types.
 pub(crate) async fn ask(client: &Client, script: &SqlScript) -> Answers {
     let statements = split(&script.text).unwrap_or_default();
-    join_all(statements.iter().map(|statement| client.query_typed(statement.text(&script.text), &[]))).await
+    all(statements.iter().map(|statement| client.query_typed(statement.text(&script.text), &[]))).await
+}
+
+/// Polls all futures until each is done. `futures_util::future::join_all` would bring more of its crate into every
+/// build than this whole file is.
+async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> = futures.map(|future| (Some(Box::pin(future)), None)).collect();
+    poll_fn(|cx| {
+        for (future, output) in &mut waiting {
+            if let Some(Poll::Ready(ready)) = future.as_mut().map(|future| future.as_mut().poll(cx)) {
+                (*future, *output) = (None, Some(ready));
+            }
+        }
+        if waiting.iter().all(|(future, _)| future.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    waiting.into_iter().filter_map(|(_, output)| output).collect()
 }
 
 /// Passes when every statement has succeeded and every boolean is true.

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash as Sha256;
 
 use crate::lexer::{Lexer, Token, TokenKind};
 use crate::normalize;
@@ -84,7 +84,7 @@ impl Digest {
 
     /// The SHA-256 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
+        Self(Sha256::hash(bytes))
     }
 
     /// Makes a digest of the bytes that [`as_bytes`](Self::as_bytes) gave.
