@@ -541,3 +541,7 @@ fn held_by(holder: &Option<Holder>) -> String {
         None => ", and has gone since: run again".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -184,7 +184,12 @@ pub struct Record {
     pub(crate) statements_done: usize,
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) statements_digest: Option<Digest>,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "applied_at_us", serialize_with = "crate::serial::since_1970")
+    )]
     pub(crate) applied_at: SystemTime,
+    #[cfg_attr(feature = "serde", serde(rename = "took_us", serialize_with = "crate::serial::microseconds"))]
     pub(crate) took: Duration,
     pub(crate) applied_by: String,
     pub(crate) application: Option<String>,

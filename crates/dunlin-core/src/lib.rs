@@ -54,6 +54,9 @@ mod verify;
 mod error;
 mod failure;
 
+#[cfg(feature = "serde")]
+mod serial;
+
 pub use assess::{Finding, FindingKind, State, Verdict};
 pub use checksum::Checksum;
 pub use code::RustMigration;

@@ -138,11 +138,12 @@ impl<'a> Wait<'a> {
 /// Who holds the lock.
 #[derive(Debug)]
 pub(crate) struct Holder {
-    pid: Option<i32>,
-    application: Option<String>,
-    address: Option<String>,
-    age: Option<u64>,
-    query: Option<String>,
+    pub(crate) pid: Option<i32>,
+    pub(crate) application: Option<String>,
+    pub(crate) address: Option<String>,
+    /// In seconds.
+    pub(crate) age: Option<u64>,
+    pub(crate) query: Option<String>,
 }
 
 impl Holder {

@@ -351,3 +351,27 @@ impl fmt::Debug for Migrator {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::embedded::{Folder, set};
+
+    #[test]
+    fn a_file_that_was_added_after_the_build_is_noticed() {
+        let folder = std::env::temp_dir().join(format!("dunlin-stale-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("0001_a.sql"), "SELECT 1").unwrap();
+        std::fs::write(folder.join("README.md"), "Not a migration.").unwrap();
+        let path: &'static str = folder.to_str().unwrap().to_owned().leak();
+        let migrator = Migrator::new(set("", &[], &[], Some(Folder { path, files: &["0001_a.sql"] })));
+        assert!(migrator.check_build().is_ok());
+        std::fs::write(folder.join("0002_b.up.sql"), "SELECT 2").unwrap();
+        let error = migrator.check_build().unwrap_err();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(error.kind(), ErrorKind::StaleBuild);
+        assert!(error.to_string().contains("`0002_b.up.sql`"), "{error}");
+        assert!(migrator.check_build().is_ok(), "a program that runs elsewhere has no folder");
+    }
+}

@@ -66,7 +66,7 @@ impl Plan {
 pub struct Step {
     pub(crate) id: MigrationId,
     pub(crate) direction: Direction,
-    #[cfg_attr(feature = "serde", serde(serialize_with = "in_transaction"))]
+    #[cfg_attr(feature = "serde", serde(serialize_with = "crate::serial::in_transaction"))]
     pub(crate) transaction: TransactionMode,
     /// How many statements an earlier run has done.
     pub(crate) resume_at: Option<usize>,
@@ -100,11 +100,6 @@ impl Step {
     pub fn resume_at(&self) -> Option<usize> {
         self.resume_at
     }
-}
-
-#[cfg(feature = "serde")]
-fn in_transaction<S: serde::Serializer>(mode: &TransactionMode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bool(*mode == TransactionMode::PerMigration)
 }
 
 impl fmt::Display for Plan {

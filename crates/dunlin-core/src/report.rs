@@ -10,10 +10,16 @@ use crate::{MigrationId, State};
 pub struct Report {
     pub(crate) state: State,
     pub(crate) done: Vec<Done>,
+    #[cfg_attr(feature = "serde", serde(rename = "already_applied"))]
     pub(crate) already: usize,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "waited_us", serialize_with = "crate::serial::microseconds")
+    )]
     pub(crate) waited: Duration,
     pub(crate) retries: u32,
     pub(crate) flights: u32,
+    #[cfg_attr(feature = "serde", serde(rename = "took_us", serialize_with = "crate::serial::microseconds"))]
     pub(crate) took: Duration,
 }
 
@@ -23,6 +29,7 @@ pub struct Report {
 pub struct Done {
     pub(crate) id: MigrationId,
     pub(crate) direction: Direction,
+    #[cfg_attr(feature = "serde", serde(rename = "took_us", serialize_with = "crate::serial::microseconds"))]
     pub(crate) took: Duration,
 }
 

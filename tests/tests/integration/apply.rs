@@ -309,3 +309,18 @@ async fn ensure_current_only_looks() {
     insta::assert_snapshot!(error, @"the database is behind this program: 2 pending, from 1 (create_t1); migrate it first");
     assert!(!exists(&client, "dunlin_history").await);
 }
+
+#[tokio::test]
+async fn plans_reports_and_statuses_are_for_machines_too() {
+    let database = database().await;
+    let mut client = database.connect().await.unwrap();
+    let migrator = Migrator::new(texts(&["SELECT 1", "-- dunlin: no-transaction\nVACUUM"]));
+    let plan = serde_json::to_string(&migrator.plan(&client, Target::Version(2)).await.unwrap()).unwrap();
+    insta::assert_snapshot!(plan, @r#"{"target":"version 2","state":"behind","steps":[{"id":{"version":1,"name":"m1"},"direction":"up","transaction":true,"resume_at":null},{"id":{"version":2,"name":"m2"},"direction":"up","transaction":false,"resume_at":null}],"findings":[]}"#);
+    let report = serde_json::to_value(migrator.run(&mut client, Target::Latest).await.unwrap()).unwrap();
+    assert_eq!((&report["state"], &report["done"][1]["id"]["version"]), (&"current".into(), &2.into()));
+    assert!(report["took_us"].as_u64().unwrap() > 0);
+    let status = serde_json::to_value(migrator.status(&client).await.unwrap()).unwrap();
+    assert_eq!(status["records"][0]["origin"], "run");
+    assert!(status["records"][0]["applied_at_us"].as_u64().unwrap() > 1_700_000_000_000_000);
+}

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use dunlin::{ErrorKind, Migrator, State, Target};
 use futures_util::future::{join_all, poll_fn};
@@ -223,7 +224,7 @@ async fn the_lock_is_waited_for_until_the_deadline_and_its_holder_is_named() {
         .await
         .unwrap();
     let mut client = database.connect().await.unwrap();
-    let migrator = Migrator::new(numbered(1)).deadline(std::time::Duration::from_millis(300));
+    let migrator = Migrator::new(numbered(1)).deadline(Duration::from_millis(300));
     let error = migrator.run(&mut client, Target::Latest).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LockTimeout);
     let text = error.to_string();
@@ -245,4 +246,27 @@ async fn a_history_that_was_changed_by_hand_is_not_taken_for_current() {
     client.batch_execute("DELETE FROM dunlin_history WHERE version = 3; DROP TABLE t3").await.unwrap();
     assert_eq!(run(&mut client, numbered(3)).await.unwrap().applied().count(), 1);
     assert_eq!(run(&mut client, numbered(3)).await.unwrap().flights(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f27_a_dropped_boot_leaves_neither_lock_nor_transaction() {
+    let database = database().await;
+    let client = database.connect().await.unwrap();
+    let migrator = Migrator::new(crate::support::texts(&["CREATE TABLE a (id int)", "SELECT pg_sleep(60)"]));
+    let config = database.config();
+    let boot = tokio::spawn(async move { dunlin::migrate(&config, NoTls, &migrator).await });
+    let asleep = "SELECT count(*) = 1 FROM pg_stat_activity \
+                  WHERE datname = current_database() AND wait_event = 'PgSleep'";
+    let began = Instant::now();
+    while !client.query_one(asleep, &[]).await.unwrap().get::<_, bool>(0) {
+        assert!(began.elapsed() < Duration::from_secs(20), "the second migration never ran");
+        tokio::task::yield_now().await;
+    }
+    boot.abort();
+    let aborted = Instant::now();
+    while left_behind(&client).await != (0, 0) {
+        assert!(aborted.elapsed() < Duration::from_secs(1), "{:?}", left_behind(&client).await);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(history(&client).await, "1 applied");
 }
