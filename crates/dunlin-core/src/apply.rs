@@ -22,7 +22,7 @@ use crate::sql_migration::SqlScript;
 use crate::task::{Task, Verification};
 use crate::transaction_policy::TransactionPolicy;
 use crate::verify;
-use crate::{BoxError, Context, Error, MigrationId};
+use crate::{BoxError, Context, Error, ErrorKind, MigrationId};
 
 /// The most text that travels in one flight, in bytes. It bounds what the server parses and holds at once.
 const FLIGHT_BYTES: usize = 4 << 20;
@@ -76,12 +76,16 @@ impl Run<'_> {
                     self.recover(None).await?;
                 }
                 Err(Stumble::Transient { error, code }) => {
-                    if done > 0 {
-                        jitter = Jitter::retrying();
+                    // What went well on the way is not waiting for others.
+                    match done {
+                        0 => patience = patience.saturating_sub(began.elapsed()),
+                        _ => jitter = Jitter::retrying(),
                     }
-                    patience = patience.saturating_sub(began.elapsed());
                     let pause = jitter.again();
                     if patience < pause {
+                        if task.is_outside_transaction() {
+                            return Err(self.give_up(task, error).await);
+                        }
                         self.tell_failure(task.id(), &error).await;
                         return Err(error);
                     }
@@ -96,6 +100,8 @@ impl Run<'_> {
                     tracing::error!(migration = %task.id(), %error, "migration failed");
                     return Err(error);
                 }
+                // Without the lock, the history is somebody else's to write.
+                Err(Stumble::Fatal(error)) if error.kind() == ErrorKind::LockLost => return Err(error),
                 Err(Stumble::Fatal(error)) => {
                     self.tell_failure(task.id(), &error).await;
                     return Err(error);
@@ -143,13 +149,15 @@ impl Run<'_> {
                 None => batch.code(task, Hook::of(task.direction())).await?,
             }
             batch.flight.push([batch.release()]);
+            batch.flight.push(Session::RESET_READING);
             match task.verification() {
                 Verification::Nothing => {}
                 Verification::Script(script) => batch.verify_script(task, script).await?,
                 Verification::Code => batch.verify_code(task).await?,
             }
             batch.close(task, flushed_by_next);
-            if batch.flight.len() > FLIGHT_BYTES {
+            // What a hook has set about how text is read ends with the message that resets it.
+            if batch.flight.len() > FLIGHT_BYTES || task.script().is_none() {
                 batch.send().await?;
             }
         }
@@ -196,7 +204,10 @@ impl Run<'_> {
             None => task.migration().lock_timeout(),
         };
         Local {
-            lock_timeout: lock_timeout.unwrap_or(migrator.lock_timeout),
+            // Zero would be a try without a timeout, which only a script outside a transaction may ask for.
+            lock_timeout: lock_timeout
+                .filter(|timeout| !timeout.is_zero() || task.is_outside_transaction())
+                .unwrap_or(migrator.lock_timeout),
             statement_timeout: script
                 .and_then(|script| script.statement_timeout)
                 .or(migrator.statement_timeout)
@@ -247,8 +258,11 @@ struct Batch<'r, 'a, 'm> {
     committed: usize,
     savepoint: String,
     all_or_nothing: bool,
-    /// Whether the flight creates the history.
-    creates: bool,
+    /// Whether a verify script is among the tasks. Its statements are sent behind a flight whose outcome is not known yet:
+    /// should that have failed, they find themselves outside of the migration's transaction, and must not write there.
+    verifies: bool,
+    /// How many statements at the beginning of the flight create the history.
+    creates: usize,
     /// What is recorded in a transaction that is still open.
     uncommitted: Vec<Recorded>,
 }
@@ -266,7 +280,8 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             committed: 0,
             savepoint,
             all_or_nothing,
-            creates: false,
+            verifies: tasks.iter().any(|task| matches!(task.verification(), Verification::Script(_))),
+            creates: 0,
             uncommitted: Vec::new(),
         }
     }
@@ -281,8 +296,8 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         self.run.tell_start(task);
         if self.opened == 0 && !self.run.missing.is_empty() {
             let create = self.run.in_own_transaction(&self.run.missing);
+            self.creates = create.len();
             self.flight.push(create);
-            self.creates = true;
         }
         if !self.all_or_nothing || self.opened == 0 {
             self.flight.push(["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"]);
@@ -290,6 +305,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         let asynchronous = flushed_by_next && !self.all_or_nothing;
         let local = Local { asynchronous, ..self.run.local(task) };
         self.flight.push(Session::RESET);
+        self.flight.push(self.verifies.then_some(Session::READ_ONLY));
         self.flight.push([format!("SELECT {}, {STARTED}", self.run.migrator.key.guard())]);
         self.flight.push(self.run.session.local(&local));
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
@@ -317,6 +333,10 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             "RESET ROLE".to_owned(),
             format!("SET LOCAL search_path = {OWN_PATH}"),
         ]);
+        if !flushed_by_next {
+            // Whatever the script has set.
+            self.flight.push(["SET LOCAL synchronous_commit TO DEFAULT"]);
+        }
         if self.all_or_nothing {
             self.flight.push(record);
         } else {
@@ -333,9 +353,14 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         let flight = std::mem::take(&mut self.flight);
         let scripts = std::mem::take(&mut self.scripts);
         let (first, tasks) = (self.committed, self.tasks);
+        let run_id = self.run.name.id.clone();
         let client = self.run.wire.client();
         self.run.wire.count_flight();
         let lost = |error| Stumble::Fatal(Error::database("the migrations", error));
+        if script.is_some() {
+            // A message of its own: it holds even when the server can't read the next one.
+            let _ = client.simple_query_raw(Session::READ_ONLY).await.map_err(lost)?;
+        }
         let mut answers = pin!(client.simple_query_raw(flight.sql()).await.map_err(lost)?);
         let (outcome, verified) = {
             let (run, committed) = (&mut *self.run, &mut self.committed);
@@ -351,26 +376,33 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
                     None => Vec::new(),
                 }
             };
-            join(flight.answers(answers.as_mut(), on_commit), ask).await
+            join(flight.answers(answers.as_mut(), &run_id, on_commit), ask).await
         };
         match outcome {
             Ok(recorded) => {
-                if std::mem::take(&mut self.creates) {
+                if std::mem::take(&mut self.creates) > 0 {
                     self.run.missing.clear();
                 }
                 self.uncommitted.extend(recorded);
                 Ok(verified)
             }
             Err(broken) => {
+                if !broken.unparsed && broken.completed < self.creates {
+                    return Err(Stumble::Fatal(self.run.not_created(broken.error)));
+                }
                 let placed = broken.segment.and_then(|segment| scripts.get(segment)).copied();
                 let latest = self.opened.saturating_sub(1);
                 if broken.unparsed && !self.all_or_nothing {
-                    // Without a position, going one at a time finds it.
-                    let next = if scripts.len() > 1 { first.saturating_add(1) } else { latest };
+                    // Without a position, halving finds it.
+                    let half = (scripts.len() / 2).max(1);
+                    let next = if scripts.len() > 1 { first.saturating_add(half) } else { latest };
                     let before = placed.unwrap_or(next);
                     if before > first {
                         return Err(Stumble::Unreadable { before });
                     }
+                }
+                if self.all_or_nothing && !broken.unparsed && placed.is_none() && self.opened == tasks.len() {
+                    return Err(Stumble::Fatal(Error::database("the COMMIT of the run", broken.error)));
                 }
                 // What is first in line and not committed has failed; in one transaction, the position tells.
                 let failing = match self.all_or_nothing || broken.unparsed {
@@ -395,7 +427,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     async fn verify_script(&mut self, task: &Task<'_>, script: &SqlScript) -> Result<(), Stumble> {
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
         let answers = self.send_and(Some(script)).await?;
-        verify::judge(task.id(), script, answers).map_err(Stumble::Fatal)?;
+        judged(task, script, answers)?;
         self.flight.push([format!("ROLLBACK TO SAVEPOINT {}", self.savepoint)]);
         Ok(())
     }
@@ -422,6 +454,17 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         }
         Ok(())
     }
+}
+
+/// What the answers to a verify script mean.
+pub(crate) fn judged(task: &Task<'_>, script: &SqlScript, answers: verify::Answers) -> Result<(), Stumble> {
+    let transient = |error: &PgError| error.as_db_error().is_some_and(is_transient);
+    let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+    let code = errors.into_iter().find(|error| transient(error)).and_then(PgError::code).cloned();
+    verify::judge(task.id(), script, answers).map_err(|error| match code {
+        Some(code) => Stumble::Transient { error, code: code.code().to_owned() },
+        None => Stumble::Fatal(error),
+    })
 }
 
 /// What an error in a flight means for the migration that it belongs to.

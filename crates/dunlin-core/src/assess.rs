@@ -141,6 +141,9 @@ impl fmt::Display for Finding {
             }
         }?;
         match (self.verdict, &self.kind) {
+            (Verdict::Denied, FindingKind::HalfApplied { .. }) => {
+                f.write_str(", and this program does not know it: finish it with one that does")
+            }
             (Verdict::Denied, FindingKind::Edited) => f.write_str(
                 ": restore the file and put the change into a new migration, or accept it with `Edited::Allow`",
             ),
@@ -181,6 +184,15 @@ pub(crate) fn assess(set: &MigrationSet, records: &[Record], policies: &Policies
                     found(FindingKind::Reformatted, Verdict::Info);
                 }
             }
+            None if record.state != RecordState::Applied => findings.push(Finding {
+                id: record.id.clone(),
+                kind: FindingKind::HalfApplied {
+                    state: record.state,
+                    statements_done: record.statements_done,
+                },
+                // Only the program that knows it can finish it.
+                verdict: Verdict::Denied,
+            }),
             None if record.version() > newest => findings.push(Finding {
                 id: record.id.clone(),
                 kind: FindingKind::Ahead,

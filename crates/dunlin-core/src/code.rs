@@ -36,11 +36,12 @@ pub trait RustMigration: Send + Sync + 'static {
     /// Whether the hooks run inside a transaction. Without one, `up` must stand being run again after a crash.
     const TRANSACTION: TransactionMode = TransactionMode::PerMigration;
 
-    /// Applies the migration.
+    /// Applies the migration. After a lock timeout, a deadlock or a serialization failure its transaction is undone and it
+    /// is called again: what it does outside the database must stand that.
     ///
     /// # Errors
     ///
-    /// Any error undoes the transaction and ends the run.
+    /// Any other error undoes the transaction and ends the run.
     fn up(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send;
 
     /// Undoes the migration. Called only when [`REVERSIBLE`](Self::REVERSIBLE) is true.

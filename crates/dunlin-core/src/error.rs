@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use dunlin_script::Diagnostic;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{DbError, SqlState};
 
 use crate::assess::Finding;
 use crate::failure::Failure;
@@ -143,6 +143,20 @@ enum Problem {
          `TransactionPolicy::PerMigration`"
     )]
     OutsideTransaction(MigrationId),
+    #[error(
+        "migration {0} is half reverted: finish it with a target that reverts it (`Relative(-1)`), or declare with \
+         `stamp` what is true; a boot goes forward only"
+    )]
+    HalfReverted(MigrationId),
+    #[error(
+        "migration {0} was begun outside a transaction and is not finished: keep its `-- dunlin: no-transaction` until \
+         it is, or declare with `stamp` what is true"
+    )]
+    BegunOutside(MigrationId),
+    #[error("the client is inside a transaction, which a run would end: commit or roll it back first")]
+    OpenTransaction,
+    #[error("the name of migration {0} holds a NUL character: PostgreSQL can't keep it, choose another")]
+    Name(i64, MigrationId),
     #[error("the history {table} {what}")]
     History { table: HistoryTable, what: String },
     #[error("{0}, so nothing can be migrated here: connect to the primary with a role that may write")]
@@ -151,7 +165,7 @@ enum Problem {
     LockTimeout { deadline: Duration, holder: Option<Holder> },
     #[error(
         "the migration lock is not held by this connection any more: a pooler in transaction or statement mode \
-         stands in between; connect directly, or to a session-mode pool"
+         stands in between, or a migration has released it; connect directly, or to a session-mode pool"
     )]
     LockLost,
     #[error("{}migration {id} failed{}: {failure}; {}", reverting(.direction), at(.location), .then)]
@@ -191,13 +205,16 @@ impl Error {
             Problem::Connection { .. } => ErrorKind::Connection,
             Problem::Database { .. } => ErrorKind::Database,
             Problem::Script { .. } => ErrorKind::Script,
-            Problem::Duplicate(..) => ErrorKind::Set,
+            Problem::Duplicate(..) | Problem::Name(..) => ErrorKind::Set,
             Problem::StaleBuild { .. } => ErrorKind::StaleBuild,
             Problem::UnknownVersion { .. } | Problem::TooFar { .. } => ErrorKind::Target,
             Problem::Irreversible(_) | Problem::UnknownToRevert(_) => ErrorKind::Irreversible,
-            Problem::Diverged(_) | Problem::EditedHalfWay { .. } => ErrorKind::Diverged,
+            Problem::Diverged(_)
+            | Problem::EditedHalfWay { .. }
+            | Problem::HalfReverted(_)
+            | Problem::BegunOutside(_) => ErrorKind::Diverged,
             Problem::Behind { .. } => ErrorKind::Behind,
-            Problem::OutsideTransaction(_) => ErrorKind::Unsupported,
+            Problem::OutsideTransaction(_) | Problem::OpenTransaction => ErrorKind::Unsupported,
             Problem::History { .. } => ErrorKind::History,
             Problem::ReadOnly(_) => ErrorKind::ReadOnly,
             Problem::LockTimeout { .. } => ErrorKind::LockTimeout,
@@ -214,6 +231,9 @@ impl Error {
         match &self.0.problem {
             Problem::Script { id, .. }
             | Problem::Duplicate(_, id)
+            | Problem::Name(_, id)
+            | Problem::HalfReverted(id)
+            | Problem::BegunOutside(id)
             | Problem::Irreversible(id)
             | Problem::UnknownToRevert(id)
             | Problem::EditedHalfWay { id, .. }
@@ -363,6 +383,22 @@ impl Error {
         Self::new(Problem::EditedHalfWay { id, done })
     }
 
+    pub(crate) fn half_reverted(id: MigrationId) -> Self {
+        Self::new(Problem::HalfReverted(id))
+    }
+
+    pub(crate) fn begun_outside(id: MigrationId) -> Self {
+        Self::new(Problem::BegunOutside(id))
+    }
+
+    pub(crate) fn open_transaction() -> Self {
+        Self::new(Problem::OpenTransaction)
+    }
+
+    pub(crate) fn name(id: &MigrationId) -> Self {
+        Self::new(Problem::Name(id.version(), id.clone()))
+    }
+
     pub(crate) fn behind(count: usize, first: MigrationId) -> Self {
         Self::new(Problem::Behind { count, first })
     }
@@ -489,7 +525,13 @@ impl fmt::Debug for Error {
         fmt::Display::fmt(self, f)?;
         let mut source = std::error::Error::source(self);
         while let Some(cause) = source {
-            write!(f, "\n  caused by: {cause}")?;
+            match cause.downcast_ref::<DbError>() {
+                // Its own text has the DETAIL.
+                Some(error) => {
+                    write!(f, "\n  caused by: {} (SQLSTATE {})", error.message(), error.code().code())?
+                }
+                None => write!(f, "\n  caused by: {cause}")?,
+            }
             source = cause.source();
         }
         Ok(())

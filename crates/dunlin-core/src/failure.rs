@@ -1,6 +1,6 @@
 use std::fmt;
 
-use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
 /// What the server said, without what may hold row values.
 #[derive(Debug)]
@@ -11,9 +11,11 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// What the server said; nothing when it said nothing, because the connection was lost.
+    /// What the server said; nothing when it said nothing but that the connection ends.
     pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
-        error.as_db_error().map(|error| Self {
+        let ended =
+            |error: &&DbError| matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+        error.as_db_error().filter(|error| !ended(error)).map(|error| Self {
             code: Some(error.code().clone()),
             message: error.message().to_owned(),
             detail: error.detail().map(str::to_owned),
@@ -34,7 +36,7 @@ impl fmt::Display for Failure {
         f.write_str(&self.message)?;
         if let Some(code) = &self.code {
             write!(f, " (SQLSTATE {})", code.code())?;
-            if let Some(hint) = hint(code) {
+            if let Some(hint) = hint(code, &self.message) {
                 write!(f, ": {hint}")?;
             }
         }
@@ -60,12 +62,12 @@ pub(crate) fn is_transient(error: &DbError) -> bool {
 }
 
 /// Advice for codes whose message does not say what to do.
-fn hint(code: &SqlState) -> Option<&'static str> {
+fn hint(code: &SqlState, message: &str) -> Option<&'static str> {
     if *code == SqlState::UNSAFE_NEW_ENUM_VALUE_USAGE {
         Some(
             "an enum value can't be used in the transaction that added it, move its use to the next migration",
         )
-    } else if *code == SqlState::ACTIVE_SQL_TRANSACTION {
+    } else if *code == SqlState::ACTIVE_SQL_TRANSACTION && message.ends_with("inside a transaction block") {
         Some("add `-- dunlin: no-transaction` to its header")
     } else if *code == SqlState::OUT_OF_MEMORY {
         Some("too many locks in one transaction may need it split, or a higher max_locks_per_transaction")

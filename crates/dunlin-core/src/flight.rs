@@ -4,6 +4,7 @@ use std::pin::Pin;
 
 use dunlin_script::{Position, split};
 use futures_util::TryStreamExt;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryMessage, SimpleQueryStream};
 
 use crate::error::Location;
@@ -76,6 +77,7 @@ impl<'m> Flight<'m> {
     pub(crate) async fn answers(
         &self,
         mut answers: Pin<&mut SimpleQueryStream>,
+        run_id: &str,
         mut committed: impl FnMut(Recorded),
     ) -> Result<Vec<Recorded>, Broken> {
         let mut commits = self.commits.iter();
@@ -97,7 +99,7 @@ impl<'m> Flight<'m> {
                     };
                 }
                 Ok(Some(SimpleQueryMessage::Row(row))) => {
-                    if let Some(recorded) = Recorded::of(&row) {
+                    if let Some(recorded) = Recorded::of(&row, run_id) {
                         match commits.next() {
                             Some(left) => waiting = Some((recorded, *left)),
                             None => open.push(recorded),
@@ -112,31 +114,45 @@ impl<'m> Flight<'m> {
 
     fn broken(&self, error: PgError, completed: usize) -> Broken {
         let position = error.as_db_error().and_then(failure::position);
-        let segment = position.and_then(|position| {
+        let place = position.and_then(|position| {
             let within = |segment: &Segment<'_>| (segment.start..=segment.end).contains(&position);
             self.segments.iter().position(within)
         });
-        let location = match segment.and_then(|index| self.segments.get(index)) {
+        let (segment, location) = match place.and_then(|index| self.segments.get(index)) {
             Some(segment) => {
                 let number = position.unwrap_or(1).saturating_sub(segment.start).saturating_add(1);
                 let position =
                     Position::of_char(&segment.script.text, u32::try_from(number).unwrap_or(u32::MAX));
-                Some(location(segment.script, position))
+                (place, Some(location(segment.script, position)))
             }
             // Without a position, the statements that went well before tell the one that did not.
-            None => self.statement(completed),
+            None => match self.statement(completed) {
+                Some((segment, location)) => (Some(segment), Some(location)),
+                None => (None, None),
+            },
         };
-        Broken { unparsed: completed == 0 && error.as_db_error().is_some(), error, segment, location }
+        // A message that could be read may still fail with its first statement, when the transaction is not what it
+        // should be.
+        let states = [
+            SqlState::IN_FAILED_SQL_TRANSACTION,
+            SqlState::NO_ACTIVE_SQL_TRANSACTION,
+            SqlState::S_E_INVALID_SPECIFICATION,
+        ];
+        let unparsed = completed == 0 && error.code().is_some_and(|code| !states.contains(code));
+        Broken { unparsed, completed, error, segment, location }
     }
 
     /// Where the statement is that follows the first `completed` ones, when it is a script's.
-    fn statement(&self, completed: usize) -> Option<Location> {
+    fn statement(&self, completed: usize) -> Option<(usize, Location)> {
         let mut left = completed;
-        for Segment { script, own_before, .. } in &self.segments {
+        for (index, Segment { script, own_before, .. }) in self.segments.iter().enumerate() {
             left = left.checked_sub(*own_before)?;
             let statements = split(&script.text).ok()?;
             if let Some(statement) = statements.get(left) {
-                return Some(location(script, Position::of_byte(&script.text, statement.range().start)));
+                return Some((
+                    index,
+                    location(script, Position::of_byte(&script.text, statement.range().start)),
+                ));
             }
             left = left.checked_sub(statements.len())?;
         }
@@ -155,7 +171,9 @@ pub(crate) struct Broken {
     pub(crate) error: PgError,
     /// Nothing of the message ran: the server could not read it, or the connection is gone.
     pub(crate) unparsed: bool,
-    /// The script that the server's position is in, counted from 0.
+    /// How many statements had completed before.
+    pub(crate) completed: usize,
+    /// The script that the error is in, counted from 0.
     pub(crate) segment: Option<usize>,
     pub(crate) location: Option<Location>,
 }

@@ -27,6 +27,7 @@ pub struct HistoryTable {
     table: Ident,
     events: Ident,
     head: Ident,
+    beside_others: bool,
 }
 
 impl HistoryTable {
@@ -40,7 +41,21 @@ impl HistoryTable {
         let table = Ident::new(table)?;
         let events = Ident::new(format!("{}_events", table.as_str()))?;
         let head = Ident::new(format!("{}_head", table.as_str()))?;
-        Ok(Self { schema: Ident::new(schema)?, table, events, head })
+        Ok(Self { schema: Ident::new(schema)?, table, events, head, beside_others: false })
+    }
+
+    /// Says that other schemas of the database may hold histories of the same name, as with a schema for each tenant.
+    ///
+    /// Without it, a history that is missing here and stands in another schema is refused: a wrong configuration would
+    /// run every migration again.
+    #[must_use]
+    pub fn beside_others(mut self) -> Self {
+        self.beside_others = true;
+        self
+    }
+
+    pub(crate) fn is_beside_others(&self) -> bool {
+        self.beside_others
     }
 
     /// The schema.
@@ -75,6 +90,7 @@ impl Default for HistoryTable {
             table: Ident::constant("dunlin_history"),
             events: Ident::constant("dunlin_history_events"),
             head: Ident::constant("dunlin_history_head"),
+            beside_others: false,
         }
     }
 }

@@ -82,10 +82,7 @@ impl HistorySql {
         format!(
             "SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only, \
              (SELECT true FROM pg_namespace WHERE nspname = {schema}) AS schema, \
-             (SELECT true FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
-              WHERE n.nspname = {schema} AND e.relname = {events}) AS events, \
-             (SELECT true FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
-              WHERE n.nspname = {schema} AND e.relname = {head}) AS head, \
+             o.events, o.head, o.sound, \
              c.oid IS NOT NULL AS history, c.relkind = 'r' AND c.relpersistence = 'p' AS plain, \
              pg_has_role(c.relowner, 'MEMBER') AS owned, c.relrowsecurity OR c.relhasrules \
               OR EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS tampered, \
@@ -98,7 +95,12 @@ impl HistorySql {
               WHERE o.relname = {table} AND o.relkind = 'r' AND n.nspname <> {schema} \
               AND n.nspname NOT LIKE 'pg\\_temp\\_%' \
               AND obj_description(o.oid, 'pg_class') LIKE 'dunlin history, layout %') AS elsewhere \
-             FROM (VALUES (1)) AS one \
+             FROM (SELECT bool_or(e.relname = {events}) AS events, bool_or(e.relname = {head}) AS head, \
+              bool_and(e.relkind = 'r' AND e.relpersistence = 'p' AND pg_has_role(e.relowner, 'MEMBER') \
+               AND NOT e.relrowsecurity AND NOT e.relhasrules \
+               AND NOT EXISTS (SELECT FROM pg_trigger AS t WHERE t.tgrelid = e.oid AND NOT t.tgisinternal)) AS sound \
+              FROM pg_class AS e JOIN pg_namespace AS n ON n.oid = e.relnamespace \
+              WHERE n.nspname = {schema} AND e.relname IN ({events}, {head})) AS o \
              LEFT JOIN (pg_class AS c JOIN pg_namespace AS s ON s.oid = c.relnamespace AND s.nspname = {schema}) \
              ON c.relname = {table}"
         )
@@ -129,7 +131,7 @@ impl HistorySql {
                  run_id pg_catalog.text NOT NULL, \
                  origin pg_catalog.text NOT NULL CHECK (origin IN ('run', 'stamp', 'adopt')))"
             ));
-            statements.push(format!("COMMENT ON TABLE {history} IS 'dunlin history, layout {LAYOUT}'"));
+            statements.push(format!("COMMENT ON TABLE {history} IS 'dunlin history, layout {LAYOUT}: mend it with stamp, not by hand'"));
         }
         if !facts.events {
             statements.push(format!(
@@ -158,6 +160,8 @@ impl HistorySql {
                 "CREATE TABLE {head} (digest pg_catalog.text NOT NULL, version pg_catalog.int8 {reference})"
             ));
             statements.push(format!("COMMENT ON TABLE {head} IS 'dunlin history digest, layout {LAYOUT}'"));
+            // Publications of all tables want to know which row an update is of.
+            statements.push(format!("ALTER TABLE {head} REPLICA IDENTITY FULL"));
             statements.push(format!("INSERT INTO {head} (digest) VALUES ('')"));
         }
         statements
@@ -168,7 +172,7 @@ impl HistorySql {
         format!(
             "INSERT INTO {} (ordinal, version, name, state, checksum, checksum_raw, statements_done, applied_at, \
              took_us, applied_by, application, run_id, origin) VALUES ({}, {}, {}, '{}', '{}', {}, 0, \
-             clock_timestamp(), {TOOK}, SESSION_USER, {}, '{}', '{}') {RECORDED}",
+             clock_timestamp(), {TOOK}, SESSION_USER, {}, '{}', '{}') RETURNING {}",
             self.history,
             row.ordinal,
             row.id.version(),
@@ -179,29 +183,29 @@ impl HistorySql {
             optional(run.application.as_deref()),
             run.id,
             row.origin,
+            Recorded::columns(run),
         )
     }
 
     /// Takes a row away. It returns the columns that [`Recorded::of`] reads.
-    pub(crate) fn delete(&self, version: i64) -> String {
-        format!(
-            "DELETE FROM {} WHERE version = {version} RETURNING version AS dunlin_version, {TOOK} AS dunlin_took",
-            self.history
-        )
+    pub(crate) fn delete(&self, version: i64, run: &RunName) -> String {
+        let columns = Recorded::columns(run).replace("took_us AS", &format!("{TOOK} AS"));
+        format!("DELETE FROM {} WHERE version = {version} RETURNING {columns}", self.history)
     }
 
     /// Makes a row that was not finished an applied one.
-    pub(crate) fn finish(&self, row: &NewRecord<'_>) -> String {
+    pub(crate) fn finish(&self, row: &NewRecord<'_>, run: &RunName) -> String {
         format!(
             "UPDATE {} SET state = '{}', name = {}, checksum = '{}', checksum_raw = {}, applied_at = clock_timestamp(), \
              took_us = GREATEST(0, floor(extract(epoch FROM clock_timestamp() - applied_at) * 1000000))::int8 \
-             WHERE version = {} {RECORDED}",
+             WHERE version = {} RETURNING {}",
             self.history,
             row.state,
             literal(row.id.name()),
             row.checksum,
             optional(row.raw.as_deref()),
             row.id.version(),
+            Recorded::columns(run),
         )
     }
 
@@ -209,7 +213,7 @@ impl HistorySql {
     pub(crate) fn advance(&self, version: i64, state: RecordState, done: usize, digest: &str) -> String {
         format!(
             "UPDATE {} SET state = '{state}', statements_done = {done}, statements_digest = '{digest}' \
-             WHERE version = {version} {RECORDED}",
+             WHERE version = {version}",
             self.history
         )
     }
@@ -217,7 +221,12 @@ impl HistorySql {
     /// Says in one digest what the history holds, and which row is its newest.
     pub(crate) fn set_head(&self, digest: &str, newest: Option<i64>) -> String {
         let version = newest.map_or("NULL".to_owned(), |version| version.to_string());
-        format!("UPDATE {} SET digest = '{digest}', version = {version}", self.head)
+        // The row may have been deleted by hand.
+        format!(
+            "WITH updated AS (UPDATE {head} SET digest = '{digest}', version = {version} RETURNING 1) \
+             INSERT INTO {head} (digest, version) SELECT '{digest}', {version} WHERE NOT EXISTS (SELECT FROM updated)",
+            head = self.head
+        )
     }
 
     /// Appends to the event log.
@@ -244,8 +253,6 @@ pub(crate) const STARTED: &str = "pg_catalog.set_config('dunlin.started', \
 /// Microseconds since [`STARTED`]; NULL where a migration has reset it.
 const TOOK: &str = "((date_part('epoch', clock_timestamp()) \
                     - nullif(current_setting('dunlin.started', true), '')::float8) * 1000000)::int8";
-
-const RECORDED: &str = "RETURNING version AS dunlin_version, took_us AS dunlin_took";
 
 /// Who runs.
 #[derive(Clone, Debug)]
@@ -282,10 +289,16 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
+    /// The columns that a history row is told by. Their names are the run's own: nothing that a migration selects is
+    /// taken for one.
+    fn columns(run: &RunName) -> String {
+        format!("version AS dunlin_{}, took_us AS took", run.id)
+    }
+
     /// Nothing when the row is a migration's own.
-    pub(crate) fn of(row: &SimpleQueryRow) -> Option<Self> {
-        let _: i64 = value(row, "dunlin_version")?;
-        Some(Self { took: microseconds(row, "dunlin_took").unwrap_or_default() })
+    pub(crate) fn of(row: &SimpleQueryRow, run_id: &str) -> Option<Self> {
+        let _: i64 = value(row, &format!("dunlin_{run_id}"))?;
+        Some(Self { took: microseconds(row, "took").unwrap_or_default() })
     }
 }
 
@@ -295,10 +308,15 @@ pub(crate) fn digest_of(rows: &[SimpleQueryRow]) -> Option<&str> {
     text(row, "version").and_then(|_| text(row, "digest"))
 }
 
+/// What is said of a table that only has the history's name.
+pub(crate) const NOT_OURS: &str = "is not laid out as dunlin's: drop or rename what stands in its place";
+
 /// What the catalog says, read under the lock before anything is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) history: bool,
+    /// Why nothing can be written.
+    pub(crate) read_only: Option<&'static str>,
     schema: bool,
     events: bool,
     head: bool,
@@ -307,21 +325,26 @@ pub(crate) struct Facts {
 impl Facts {
     /// Reads the row of [`HistorySql::facts`] and refuses what can't be written or trusted.
     pub(crate) fn of(row: &SimpleQueryRow, table: &HistoryTable) -> Result<Self, Error> {
-        if flag(row, "standby") {
-            return Err(Error::read_only("the server is a standby"));
-        }
-        if flag(row, "read_only") {
-            return Err(Error::read_only("the session is read-only (default_transaction_read_only)"));
-        }
         let facts = Self {
+            read_only: match (flag(row, "standby"), flag(row, "read_only")) {
+                (true, _) => Some("the server is a standby"),
+                (_, true) => Some("the session is read-only (default_transaction_read_only)"),
+                _ => None,
+            },
             history: flag(row, "history"),
             schema: flag(row, "schema"),
             events: flag(row, "events"),
             head: flag(row, "head"),
         };
         let refuse = |what: &str| Err(Error::history(table, what));
+        if (facts.events || facts.head) && !flag(row, "sound") {
+            return refuse(
+                "has an event log or a digest beside it that is no plain table, belongs to a role that this one is no \
+                 member of, or has triggers, rules or row security: look at who made it, and mend or drop it",
+            );
+        }
         if !facts.history {
-            return match text(row, "elsewhere") {
+            return match text(row, "elsewhere").filter(|_| !table.is_beside_others()) {
                 None => Ok(facts),
                 Some(schemas) => refuse(&format!(
                     "is missing, but there is one in schema {schemas}: configure that schema, or move the table, \
@@ -343,12 +366,13 @@ impl Facts {
             );
         }
         let layout = text(row, "comment").and_then(|comment| comment.strip_prefix("dunlin history, layout "));
+        let layout = layout.and_then(|layout| layout.split(':').next());
         match layout.map(str::parse::<u32>) {
             Some(Ok(LAYOUT)) if text(row, "columns") == Some(COLUMNS) => Ok(facts),
             Some(Ok(layout)) if layout > LAYOUT => {
                 refuse(&format!("has layout {layout}, this program knows {LAYOUT}: deploy a newer one"))
             }
-            _ => refuse("is not laid out as dunlin's: drop or rename what stands in its place"),
+            _ => refuse(NOT_OURS),
         }
     }
 }

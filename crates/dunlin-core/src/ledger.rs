@@ -69,10 +69,15 @@ impl Ledger {
         vec![sql.insert(&row, run), sql.event(&event("applied", member), run)]
     }
 
-    /// Writes that a migration is declared applied.
+    /// Writes that a migration is declared applied, whatever a row says of it.
     pub(crate) fn stamp(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
+        self.remove(member.version());
         let row = self.push(member, RecordState::Applied, Origin::Stamp);
-        vec![sql.insert(&row, run), sql.event(&event("stamped", member), run)]
+        vec![
+            sql.delete(member.version(), run),
+            sql.insert(&row, run),
+            sql.event(&event("stamped", member), run),
+        ]
     }
 
     /// Writes that a migration outside a transaction starts, where no earlier run has.
@@ -113,20 +118,20 @@ impl Ledger {
             (row.identity, row.state, ordinal) = (member.identity, RecordState::Applied, row.ordinal);
         }
         let row = new_record(member, ordinal, RecordState::Applied, Origin::Run);
-        vec![sql.finish(&row), sql.event(&event("applied", member), run)]
+        vec![sql.finish(&row, run), sql.event(&event("applied", member), run)]
     }
 
     /// Writes that a migration is reverted.
     pub(crate) fn revert(&mut self, sql: &HistorySql, run: &RunName, member: &Member) -> Vec<String> {
         self.remove(member.version());
-        vec![sql.delete(member.version()), sql.event(&event("reverted", member), run)]
+        vec![sql.delete(member.version(), run), sql.event(&event("reverted", member), run)]
     }
 
     /// Writes that a migration is declared not applied.
     pub(crate) fn unstamp(&mut self, sql: &HistorySql, run: &RunName, id: &MigrationId) -> Vec<String> {
         let event = Event { kind: "unstamped", id, code: None, statement: None };
         self.remove(id.version());
-        vec![sql.delete(id.version()), sql.event(&event, run)]
+        vec![sql.delete(id.version(), run), sql.event(&event, run)]
     }
 
     fn remove(&mut self, version: i64) {

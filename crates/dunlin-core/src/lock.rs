@@ -14,6 +14,10 @@ use crate::{Error, HistoryTable};
 /// space, and locks of different databases are apart from each other.
 const CLASS: i32 = 0x6475_6e6c;
 
+/// Whether the session was inside a transaction before this message: only then do the two times differ.
+pub(crate) const OPEN: &str =
+    "pg_catalog.transaction_timestamp() OPERATOR(pg_catalog.<>) pg_catalog.statement_timestamp() AS open";
+
 /// What the guard of a transaction raises when the lock is not held.
 const LOST: &str = "dunlin: the migration lock is not held";
 
@@ -30,7 +34,7 @@ impl LockKey {
 
     /// Tries once, in autocommit: a waiter inside a transaction would deadlock with `CREATE INDEX CONCURRENTLY`.
     pub(crate) fn attempt(self) -> String {
-        format!("SELECT pg_catalog.pg_try_advisory_lock({CLASS}, {}) AS locked", self.0)
+        format!("SELECT pg_catalog.pg_try_advisory_lock({CLASS}, {}) AS locked, {OPEN}", self.0)
     }
 
     pub(crate) fn unlock(self) -> String {

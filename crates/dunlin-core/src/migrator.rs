@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 
 use crate::context::Resources;
 use crate::history::Record;
-use crate::history_sql::{HistorySql, digest_of};
+use crate::history_sql::{HistorySql, NOT_OURS, digest_of};
 use crate::lock::LockKey;
 use crate::planner::{self, Rules};
 use crate::progress::{Observer, Progress};
@@ -14,8 +14,8 @@ use crate::run::{Run, Work, is_undefined, reading};
 use crate::verification::Verification;
 use crate::wire::Wire;
 use crate::{
-    Ahead, Edited, Error, HistoryTable, MigrationSet, Missing, OutOfOrder, Plan, Report, State, Status,
-    Target, TransactionPolicy,
+    Ahead, Edited, Error, HistoryTable, MigrationId, MigrationSet, Missing, OutOfOrder, Plan, RecordState,
+    Report, State, Status, Target, TransactionPolicy,
 };
 
 /// A set of migrations and how to run it.
@@ -187,8 +187,10 @@ impl Migrator {
     /// [`Target::Latest`].
     ///
     /// It is safe to call from any number of processes at once: one works, the others wait until it has finished.
-    /// `client` should be a connection of its own, not one from a pool; its session settings are reset at the end. With
-    /// [`migrate`](crate::migrate) the library opens a connection by itself.
+    /// `client` should be a connection of its own, not one from a pool. What its session holds is reset before the first
+    /// migration and at the end: settings and roles, temporary tables, cursors, `LISTEN`; a path for the migrations is given
+    /// with [`search_path`](Self::search_path). It may not be inside a transaction. With [`migrate`](crate::migrate) the
+    /// library opens a connection by itself.
     ///
     /// # Errors
     ///
@@ -266,10 +268,10 @@ impl Migrator {
         match (denied.is_empty(), status.state) {
             (false, _) => Err(Error::diverged(denied)),
             (true, State::Behind) => {
-                let half = status.records.iter().find(|record| record.state != crate::RecordState::Applied);
-                let first = status.pending.first().or(half.map(Record::id)).cloned();
-                match first {
-                    Some(first) => Err(Error::behind(status.pending.len(), first)),
+                let half = status.records.iter().filter(|record| record.state != RecordState::Applied);
+                let waiting: Vec<_> = half.map(Record::id).chain(&status.pending).collect();
+                match waiting.first() {
+                    Some(first) => Err(Error::behind(waiting.len(), MigrationId::clone(first))),
                     None => Ok(State::Behind),
                 }
             }
@@ -300,6 +302,7 @@ impl Migrator {
             Err(error) if is_undefined(&error) => Ok(Look::Nothing),
             // A role that may read the history alone gets its answer from there.
             Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Ok(Look::Other),
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => Ok(Look::Other),
             Err(error) => Err(Error::database(reading(self), error)),
         }
     }
@@ -309,6 +312,9 @@ impl Migrator {
         match wire.rows(&self.sql.all()).await {
             Ok(rows) => self.sql.records(&rows).map(Some),
             Err(error) if is_undefined(&error) => Ok(None),
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+                Err(Error::history(&self.history, NOT_OURS))
+            }
             Err(error) => Err(Error::database(reading(self), error)),
         }
     }

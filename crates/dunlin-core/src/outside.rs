@@ -6,21 +6,21 @@ use dunlin_script::{ConcurrentIndex, IndexCommand, Statement, StatementKind};
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 
-use crate::Error;
-use crate::apply::{Hook, Stumble, code_stumble};
+use crate::apply::{Hook, Stumble, code_stumble, judged};
 use crate::concurrent_index;
 use crate::failure::{Failure, is_transient};
 use crate::flight::location;
 use crate::history::{Record, RecordState};
 use crate::history_sql::{Event, Recorded};
 use crate::journal::Journal;
-use crate::lock::LockKey;
+use crate::lock::{LockKey, OPEN};
 use crate::plan::Direction;
 use crate::run::Run;
-use crate::session::Session;
+use crate::session::{OWN_PATH, Session};
 use crate::task::{Task, Verification};
 use crate::verify;
 use crate::wire::{flag, text};
+use crate::{BoxError, Error, ErrorKind};
 
 impl Run<'_> {
     /// Runs a migration outside a transaction, from the first statement that is not done.
@@ -43,26 +43,45 @@ impl Run<'_> {
         });
         self.lend_session(task, &journal, done).await.map_err(|error| self.broken_off(task, error))?;
         if task.script().is_none() {
-            let outcome = self.call(task, Hook::of(task.direction())).await;
+            let outcome = match self.call(task, Hook::of(task.direction())).await {
+                Ok(()) => self.left_no_transaction().await,
+                Err(error) => Err(error),
+            };
             if let Err(error) = outcome {
                 let stumble = code_stumble(task, Hook::of(task.direction()), error);
                 return Err(self.failed(task, stumble, &journal, 0).await);
             }
         }
         for statement in journal.statements().iter().skip(done) {
-            if let Err(stumble) = self.one_statement(task, &journal, statement, uncertain).await {
-                return Err(self.failed(task, stumble, &journal, done).await);
+            let journaled = match self.with_its_record(task, &journal, statement, done).await {
+                Ok(true) => Ok(true),
+                Ok(false) => self.one_statement(task, &journal, statement, uncertain).await.map(|()| false),
+                Err(stumble) => Err(stumble),
+            };
+            match journaled {
+                Err(stumble) => return Err(self.failed(task, stumble, &journal, done).await),
+                Ok(true) => {}
+                Ok(false) => {
+                    let recorded = self.journal(task, &journal, done.saturating_add(1)).await;
+                    recorded.map_err(|error| self.broken_off(task, error))?;
+                }
             }
             uncertain = false;
             done = done.saturating_add(1);
-            let state = Self::state_of(task);
-            self.journal(task, &journal, state, done).await.map_err(|error| self.broken_off(task, error))?;
         }
         let verified = self.verify_outside(task).await;
         if let Err(stumble) = verified {
             return Err(self.failed(task, stumble, &journal, done).await);
         }
         self.end_journal(task).await
+    }
+
+    /// Refuses a hook that has left a transaction open: whatever ends it later, what was done in it would be lost.
+    async fn left_no_transaction(&self) -> Result<(), BoxError> {
+        match self.wire.rows(&format!("SELECT {OPEN}")).await?.first().is_some_and(|row| flag(row, "open")) {
+            true => Err("it has left a transaction open: commit it".into()),
+            false => Ok(()),
+        }
     }
 
     /// Writes the row that says that the migration runs; returns how many statements are done.
@@ -79,17 +98,50 @@ impl Run<'_> {
         began.map_err(|error| self.broken_off(task, error)).map(|_| done)
     }
 
-    async fn journal(
+    async fn journal(&mut self, task: &Task<'_>, journal: &Journal<'_>, done: usize) -> Result<(), PgError> {
+        let advance = self.advance(task, journal, done);
+        self.own_transaction(&[advance]).await.map(drop)
+    }
+
+    /// The statement that says that so many statements are done.
+    fn advance(&mut self, task: &Task<'_>, journal: &Journal<'_>, done: usize) -> String {
+        let (version, state) = (task.member.version(), Self::state_of(task));
+        self.ledger.advance(version, state, done);
+        self.migrator.sql.advance(version, state, done, &journal.digest(done).to_string())
+    }
+
+    /// Runs a statement that can share the transaction of its record, so that a crash repeats neither. False when it can't,
+    /// and nothing has been done. One flight.
+    async fn with_its_record(
         &mut self,
         task: &Task<'_>,
         journal: &Journal<'_>,
-        state: RecordState,
+        statement: &Statement,
         done: usize,
-    ) -> Result<(), PgError> {
-        let version = task.member.version();
-        self.ledger.advance(version, state, done);
-        let digest = journal.digest(done).to_string();
-        self.own_transaction(&[self.migrator.sql.advance(version, state, done, &digest)]).await.map(drop)
+    ) -> Result<bool, Stumble> {
+        let sql = journal.text(statement.range());
+        let first = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        // What a block or a procedure does about transactions can't be seen from outside.
+        if *statement.kind() != StatementKind::Plain || ["CALL", "DO"].contains(&first.as_str()) {
+            return Ok(false);
+        }
+        let before = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {};\n",
+            self.migrator.key.guard()
+        );
+        let advance = self.advance(task, journal, done.saturating_add(1));
+        let message = format!(
+            "{before}{sql}\n; {}; SET LOCAL search_path = {OWN_PATH}; {advance}; COMMIT",
+            Session::OWN_ROLE.join("; ")
+        );
+        match self.wire.rows(&message).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some(&SqlState::ACTIVE_SQL_TRANSACTION) => {
+                let back = self.wire.rows("ROLLBACK").await;
+                back.map(|_| false).map_err(|error| self.broken_off(task, error))
+            }
+            Err(error) => Err(self.statement_failed(task, statement, error, before.chars().count())),
+        }
     }
 
     /// Records that the migration has come to its end.
@@ -103,7 +155,7 @@ impl Run<'_> {
         let message =
             format!("{}; {}", self.in_own_transaction(&statements).join("; "), self.session.take_back());
         let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;
-        if let Some(recorded) = rows.iter().find_map(Recorded::of) {
+        if let Some(recorded) = rows.iter().find_map(|row| Recorded::of(row, &self.name.id)) {
             self.tell_end(task, recorded.took);
         }
         Ok(())
@@ -125,7 +177,9 @@ impl Run<'_> {
         let lost = |error| self.broken_off(task, error);
         if let Some(index) = index {
             // It waits for every transaction that is older, however long that takes, and blocks nobody meanwhile.
-            self.wire.rows(&Session::set_lock_timeout(Duration::ZERO)).await.map_err(lost)?;
+            // Interrupted, it leaves an invalid index: only the file itself bounds how long it runs.
+            let timeout = task.script().and_then(|script| script.statement_timeout).unwrap_or_default();
+            self.wire.rows(&Session::set_timeouts(Duration::ZERO, timeout)).await.map_err(lost)?;
             match self.look_up(index).await.map_err(lost)? {
                 Some(found) if !found.valid && matches!(index.command(), IndexCommand::Create { .. }) => {
                     tracing::warn!(
@@ -134,17 +188,16 @@ impl Run<'_> {
                     );
                     self.wire.rows(&concurrent_index::drop(&found.name)).await.map_err(lost)?;
                 }
-                Some(_) if uncertain && matches!(index.command(), IndexCommand::Create { .. }) => {
-                    return Ok(());
-                }
+                Some(found) if uncertain && is_built_by(index, &found) => return Ok(()),
                 None if uncertain && matches!(index.command(), IndexCommand::Drop { .. }) => return Ok(()),
                 _ => {}
             }
         }
         let Err(error) = self.wire.rows(sql).await else {
             if index.is_some() {
-                let timeout = Session::set_lock_timeout(self.local(task).lock_timeout);
-                self.wire.rows(&timeout).await.map_err(lost)?;
+                let local = self.local(task);
+                let timeouts = Session::set_timeouts(local.lock_timeout, local.statement_timeout);
+                self.wire.rows(&timeouts).await.map_err(lost)?;
             }
             return Ok(());
         };
@@ -154,29 +207,47 @@ impl Run<'_> {
             && !found.valid
         {
             // An invalid unique index rejects writes: it goes now, not with the next deploy.
+            let _ = self.wire.rows(&Session::set_timeouts(Duration::ZERO, Duration::ZERO)).await;
             let _ = self.wire.rows(&concurrent_index::drop(&found.name)).await;
         }
-        let script = task.script();
+        Err(self.statement_failed(task, statement, error, 0))
+    }
+
+    /// What an error of a statement means that stands behind so many characters of its message.
+    fn statement_failed(
+        &self,
+        task: &Task<'_>,
+        statement: &Statement,
+        error: PgError,
+        offset: usize,
+    ) -> Stumble {
         let transient = error.as_db_error().is_some_and(is_transient);
         let code = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
-        let Some(failure) = Failure::of(&error) else { return Err(self.broken_off(task, error)) };
-        let place = script.map(|script| {
-            // The server counts in characters of the statement.
+        let Some(failure) = Failure::of(&error) else { return self.broken_off(task, error) };
+        if LockKey::is_lost(&error) {
+            return Stumble::Fatal(Error::lock_lost());
+        }
+        let place = task.script().map(|script| {
+            // The server counts in characters of the message.
             let before = script.text.get(..statement.range().start).map_or(0, |text| text.chars().count());
-            let within = error.as_db_error().and_then(crate::failure::position).unwrap_or(1);
-            let number = u32::try_from(before.saturating_add(within)).unwrap_or(u32::MAX);
-            location(script, dunlin_script::Position::of_char(&script.text, number))
+            let within = error.as_db_error().and_then(crate::failure::position).unwrap_or(0);
+            let number = u32::try_from(before.saturating_add(within.saturating_sub(offset).max(1)));
+            location(script, dunlin_script::Position::of_char(&script.text, number.unwrap_or(u32::MAX)))
         });
         let error = Error::migration_failed(task.id().clone(), task.direction(), place, failure);
-        Err(if transient { Stumble::Transient { error, code } } else { Stumble::Fatal(error) })
+        if transient { Stumble::Transient { error, code } } else { Stumble::Fatal(error) }
     }
 
     async fn look_up(&self, index: &ConcurrentIndex) -> Result<Option<Found>, PgError> {
         let Some(sql) = concurrent_index::look_up(index) else { return Ok(None) };
         let rows = self.wire.rows(&sql).await?;
-        Ok(rows
-            .first()
-            .and_then(|row| Some(Found { name: text(row, "name")?.to_owned(), valid: flag(row, "valid") })))
+        Ok(rows.first().and_then(|row| {
+            Some(Found {
+                name: text(row, "name")?.to_owned(),
+                valid: flag(row, "valid"),
+                unique: flag(row, "is_unique"),
+            })
+        }))
     }
 
     /// Gives the session to the migration, with what its statements that are done have set it to.
@@ -201,7 +272,7 @@ impl Run<'_> {
                 self.wire.rows(begin).await.map_err(lost)?;
                 self.wire.count_flight();
                 let answers = verify::ask(self.wire.client(), script).await;
-                verify::judge(task.id(), script, answers).map_err(Stumble::Fatal)?;
+                judged(task, script, answers)?;
             }
             Verification::Code => {
                 self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
@@ -223,34 +294,55 @@ impl Run<'_> {
         done: usize,
     ) -> Stumble {
         let _ = self.wire.rows(&self.session.recover()).await;
-        let Stumble::Fatal(error) = stumble else { return stumble };
-        let of = journal.statements().len();
-        let statement = done.saturating_add(1);
+        let (of, statement) = (journal.statements().len(), done.saturating_add(1));
+        let remains = if of == 0 {
+            "it runs outside a transaction: see what it has done, mend it and run again, which calls it again"
+                .to_owned()
+        } else if done < of {
+            format!(
+                "{done} of its {of} statements are done: mend statement {statement} and run again, which goes on there"
+            )
+        } else {
+            format!("all {of} of its statements are done and stay: mend what it verifies and run again")
+        };
+        match stumble {
+            Stumble::Fatal(error) if error.kind() != ErrorKind::Connection => {
+                self.ledger.advance(task.member.version(), Self::state_of(task), done);
+                Stumble::Failed(self.give_up(task, error.half_way(remains)).await)
+            }
+            Stumble::Transient { error, code } => Stumble::Transient { error: error.half_way(remains), code },
+            // What the server has done before it was gone is not known.
+            stumble => stumble,
+        }
+    }
+
+    /// Writes down how far a migration outside a transaction has come, and that it goes no further.
+    pub(crate) async fn give_up(&mut self, task: &Task<'_>, error: Error) -> Error {
+        let journal = match task.direction() {
+            Direction::Up => Journal::of_up(task.migration()),
+            Direction::Down => Journal::of_down(task.migration()),
+        };
+        let version = task.member.version();
+        let done = self.ledger.progress(version, task.direction());
         let event = Event {
             kind: "failed",
             id: task.id(),
             code: error.code().map(SqlState::code),
-            statement: (done < of).then_some(statement),
+            statement: (done < journal.statements().len()).then_some(done.saturating_add(1)),
         };
         let state = match task.direction() {
             Direction::Up => RecordState::Failed,
             Direction::Down => RecordState::Reverting,
         };
-        let version = task.member.version();
         let sql = &self.migrator.sql;
         let statements = [
             sql.advance(version, state, done, &journal.digest(done).to_string()),
             sql.event(&event, &self.name),
         ];
         self.ledger.advance(version, state, done);
+        let _ = self.wire.rows(&self.session.recover()).await;
         let _ = self.own_transaction(&statements).await;
-        Stumble::Failed(error.half_way(if of == 0 {
-            "it runs outside a transaction: see what it has done, mend it and run again, which calls it again".to_owned()
-        } else if done < of {
-            format!("{done} of its {of} statements are done: mend statement {statement} and run again, which goes on there")
-        } else {
-            format!("all {of} of its statements are done and stay: mend what it verifies and run again")
-        }))
+        error
     }
 
     fn broken_off(&self, task: &Task<'_>, error: PgError) -> Stumble {
@@ -276,4 +368,10 @@ struct Found {
     /// Qualified and quoted.
     name: String,
     valid: bool,
+    unique: bool,
+}
+
+/// Whether an index that is valid may be what an interrupted `CREATE INDEX` has built.
+fn is_built_by(index: &ConcurrentIndex, found: &Found) -> bool {
+    matches!(index.command(), IndexCommand::Create { unique, .. } if unique == found.unique)
 }

@@ -1,4 +1,4 @@
-use crate::assess::{FindingKind, assess, pending, state};
+use crate::assess::{FindingKind, assess, state};
 use crate::history::{Record, RecordState};
 use crate::journal::Journal;
 use crate::plan::{Direction, Plan, Step};
@@ -33,6 +33,14 @@ pub(crate) fn plan(
     }
 
     let (down, up) = movement(set, records, target)?;
+    // Down never happens without being named: a revert that was begun is finished by a target that reverts it, and
+    // nothing is applied on top of it.
+    let reverting = records.iter().find(|record| {
+        record.state == RecordState::Reverting && !down.iter().any(|gone| gone.version() == record.version())
+    });
+    if let Some(record) = reverting {
+        return Err(Error::half_reverted(record.id.clone()));
+    }
     let mut steps = Vec::new();
     for record in &down {
         steps.push(down_step(set, record)?);
@@ -75,7 +83,18 @@ pub(crate) fn stamp(set: &MigrationSet, records: &[Record], target: Target) -> R
         transaction: TransactionMode::PerMigration,
         resume_at: None,
     };
+    // Rows that say something else than the set, and rows that the set has lost, are declared anew or not at all.
+    let newest = set.members().last().map_or(i64::MIN, Member::version);
+    let stays = |record: &&Record| !down.iter().any(|gone| gone.version() == record.version());
+    let untrue = records.iter().filter(stays).filter(|record| match set.find(record.version()) {
+        Some(member) => record.state == RecordState::Applied && record.identity != member.identity,
+        None => record.version() < newest,
+    });
     let mut steps: Vec<_> = down.iter().map(|record| declare(&record.id, Direction::Down)).collect();
+    for record in untrue {
+        steps.push(declare(&record.id, Direction::Down));
+        steps.extend(set.find(record.version()).map(|member| declare(member.id(), Direction::Up)));
+    }
     steps.extend(up.iter().map(|member| declare(member.id(), Direction::Up)));
     let findings = assess(set, records, &Policies::default());
     Ok(Plan { target: target.to_string(), state: state(set, records, &findings), steps, findings })
@@ -87,9 +106,7 @@ fn movement<'a>(
     records: &'a [Record],
     target: Target,
 ) -> Result<(Vec<&'a Record>, Vec<&'a Member>), Error> {
-    // What is not finished stands last in the order of application. A revert that was begun is finished first.
     let newest_first = || records.iter().rev();
-    let reverting = newest_first().filter(|record| record.state == RecordState::Reverting);
     let settled = |record: &&Record| record.state == RecordState::Applied;
     let unfinished = |member: &&Member| {
         records.iter().any(|record| record.version() == member.version() && !settled(&record))
@@ -98,14 +115,13 @@ fn movement<'a>(
     let waiting = || set.members().iter().filter(move |member| fresh(member) || unfinished(member));
 
     Ok(match target {
-        Target::Latest => (reverting.collect(), waiting().collect()),
+        Target::Latest => (Vec::new(), waiting().collect()),
         Target::Base => (newest_first().collect(), Vec::new()),
         Target::Version(version) => {
             if set.find(version).is_none() {
                 return Err(Error::unknown_version(version, set));
             }
-            let above =
-                |record: &&Record| record.version() > version || record.state == RecordState::Reverting;
+            let above = |record: &&Record| record.version() > version;
             let up = waiting().filter(|member| member.version() <= version);
             (newest_first().filter(above).collect(), up.collect())
         }
@@ -120,9 +136,9 @@ fn movement<'a>(
             } else {
                 let up: Vec<_> = waiting().take(asked).collect();
                 if up.len() < asked {
-                    return Err(Error::too_far(target, pending(set, records).count()));
+                    return Err(Error::too_far(target, up.len()));
                 }
-                (reverting.collect(), up)
+                (Vec::new(), up)
             }
         }
     })
@@ -134,6 +150,9 @@ fn up_step(member: &Member, records: &[Record]) -> Result<Step, Error> {
             && matches!(record.state, RecordState::Running | RecordState::Failed)
     });
     if let Some(record) = half {
+        if member.migration.transaction() != TransactionMode::None {
+            return Err(Error::begun_outside(member.id().clone()));
+        }
         Journal::of_up(&*member.migration).check(record)?;
     }
     Ok(Step {
@@ -152,13 +171,16 @@ fn down_step(set: &MigrationSet, record: &Record) -> Result<Step, Error> {
         return Err(Error::irreversible(member.id().clone()));
     }
     let half = (record.state == RecordState::Reverting).then_some(record.statements_done);
-    if half.is_some() {
-        Journal::of_down(&*member.migration).check(record)?;
-    }
     let transaction = match member.migration.as_sql().and_then(|sql| sql.down_script()) {
         Some(script) => script.transaction,
         None => member.migration.transaction(),
     };
+    if half.is_some() {
+        if transaction != TransactionMode::None {
+            return Err(Error::begun_outside(member.id().clone()));
+        }
+        Journal::of_down(&*member.migration).check(record)?;
+    }
     Ok(Step { id: member.id().clone(), direction: Direction::Down, transaction, resume_at: half })
 }
 

@@ -196,10 +196,17 @@ fn what_was_begun_outside_a_transaction_is_finished_first() {
     assert_eq!(resumed.steps[0].resume_at, Some(2));
     assert_eq!(steps(Ok(resumed)), "+1 +2");
     assert_eq!(steps(plan(&half(&set, RecordState::Running, 0), Target::Version(1))), "+1");
-    // A revert that was begun comes to its end, then everything is applied again.
-    let reverting = plan(&half(&set, RecordState::Reverting, 1), Target::Latest).unwrap();
+    // A revert that was begun is finished by a target that reverts, never by a boot.
+    let records = half(&set, RecordState::Reverting, 1);
+    let reverting = plan(&records, Target::Relative(-1)).unwrap();
     assert_eq!(reverting.steps[0].resume_at, Some(1));
-    assert_eq!(steps(Ok(reverting)), "-1 +1 +2");
+    assert_eq!(steps(Ok(reverting)), "-1");
+    for target in [Target::Latest, Target::Version(1), Target::Relative(1)] {
+        let error = plan(&records, target).unwrap_err();
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"migration 1 (outside) is half reverted: finish it with a target that reverts it (`Relative(-1)`), or declare with `stamp` what is true; a boot goes forward only");
+        }
+    }
     assert_eq!(steps(plan(&half(&set, RecordState::Failed, 2), Target::Base)), "-1");
 }
 
@@ -211,6 +218,24 @@ fn a_statement_that_has_run_may_not_change_but_the_next_one_may() {
     let changed = outside("SELECT 1; SELECT 22; SELECT 3");
     let error = plan(&changed, &records, Target::Latest, &Rules::default()).unwrap_err();
     insta::assert_snapshot!(error, @"migration 1 (outside) was edited in the first 2 of its statements, which have already run: restore them and change only those that follow");
+}
+
+#[test]
+fn what_was_begun_outside_a_transaction_stays_outside() {
+    let records = half(&outside("SELECT 1; SELECT 2; SELECT 3"), RecordState::Failed, 2);
+    let inside = MigrationSet::builder().sql(1, "outside", "SELECT 1; SELECT 2; SELECT 3").build().unwrap();
+    let error = plan(&inside, &records, Target::Latest, &Rules::default()).unwrap_err();
+    insta::assert_snapshot!(error, @"migration 1 (outside) was begun outside a transaction and is not finished: keep its `-- dunlin: no-transaction` until it is, or declare with `stamp` what is true");
+}
+
+#[test]
+fn a_stamp_declares_edited_and_lost_migrations_anew() {
+    let mut records = history(&[1, 2, 3, 9]);
+    records[0].identity = Identity::Revision(7);
+    let stamped = |target| steps(stamp(&set(&[1, 3, 4]), &records, target));
+    assert_eq!(stamped(Target::Latest), "-1 +1 -2 +4");
+    assert_eq!(stamped(Target::Version(3)), "-9 -1 +1 -2");
+    assert_eq!(stamped(Target::Base), "-9 -3 -2 -1");
 }
 
 #[test]

@@ -81,11 +81,12 @@ impl<'a> Run<'a> {
         if let Work::Migrate(target) = work
             && let Some(state) = self.nothing_to_do(target).await?
         {
-            self.found(state);
+            self.report.state = state;
             return Ok(());
         }
         let Some((facts, records)) = self.lock(&work).await? else {
-            self.found(State::Current);
+            self.report.state = State::Current;
+            self.report.already = self.migrator.set.len();
             return self.leave().await;
         };
         match self.under_lock(work, &facts, &records).await {
@@ -97,24 +98,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn found(&mut self, state: State) {
-        self.report.state = state;
-        self.report.already = self.migrator.set.len();
-    }
-
     /// Looks whether there is anything to do, without a lock. One flight where there is not.
     async fn nothing_to_do(&mut self, target: Target) -> Result<Option<State>, Error> {
         let migrator = self.migrator;
         if target == Target::Latest {
             match migrator.look(&self.wire).await? {
-                Look::Current => return Ok(Some(State::Current)),
+                Look::Current => {
+                    self.report.already = migrator.set.len();
+                    return Ok(Some(State::Current));
+                }
                 Look::Nothing => return Ok(migrator.set.is_empty().then_some(State::Current)),
                 Look::Other => {}
             }
         }
-        let records = migrator.records(&self.wire).await?;
-        let Some(records) = records else { return Ok(None) };
+        let records = migrator.records(&self.wire).await?.unwrap_or_default();
         let plan = planner::plan(&migrator.set, &records, target, &migrator.rules)?;
+        self.report.already = self.known(&records);
         Ok(plan.is_empty().then(|| plan.state()))
     }
 
@@ -122,7 +121,16 @@ impl<'a> Run<'a> {
     async fn lock(&mut self, work: &Work) -> Result<Option<(Facts, Vec<Record>)>, Error> {
         let migrator = self.migrator;
         let tried = self.wire.rows(&migrator.key.attempt()).await;
-        let tried = tried.map_err(|error| Error::database("the migration lock", error))?;
+        let tried = tried.map_err(|error| match error.code() {
+            // The look at a history that is not there has ended it.
+            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::open_transaction(),
+            _ => Error::database("the migration lock", error),
+        })?;
+        if tried.first().is_some_and(|row| flag(row, "open")) {
+            // Committing or undoing what the caller has begun is the caller's.
+            let _ = self.wire.rows(&migrator.key.unlock()).await;
+            return Err(Error::open_transaction());
+        }
         if !tried.first().is_some_and(|row| flag(row, "locked")) && !self.wait_for_lock(work).await? {
             return Ok(None);
         }
@@ -153,20 +161,31 @@ impl<'a> Run<'a> {
             Work::Migrate(target) => planner::plan(&migrator.set, records, target, &migrator.rules)?,
             Work::Stamp(target) => planner::stamp(&migrator.set, records, target)?,
         };
-        let known = |record: &&Record| migrator.set.find(record.version()).is_some();
-        self.report.already = records.iter().filter(known).count();
+        self.report.already = self.known(records);
         self.report.state = plan.state();
+        self.missing = migrator.sql.create(facts);
         if plan.is_empty() {
-            return Ok(());
+            return if facts.history && facts.read_only.is_none() {
+                self.mend_digest().await
+            } else {
+                Ok(())
+            };
+        }
+        if let Some(why) = facts.read_only {
+            return Err(Error::read_only(why));
         }
         tracing::info!(steps = plan.steps().len(), "migrating");
-        self.missing = migrator.sql.create(facts);
         let outcome = match work {
             Work::Migrate(_) => self.apply(&plan, records).await,
             Work::Stamp(_) => self.stamp(&plan).await,
         };
         self.report.state = self.ledger.state(&migrator.set);
         outcome
+    }
+
+    /// How many rows are of migrations of the set.
+    fn known(&self, records: &[Record]) -> usize {
+        records.iter().filter(|record| self.migrator.set.find(record.version()).is_some()).count()
     }
 
     /// Sets the session up and reads what the catalog and the history say. One flight, each with its own snapshot: the
@@ -205,6 +224,14 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Gives a history that lacks it its digest, so that the next boot need not take the lock.
+    async fn mend_digest(&mut self) -> Result<(), Error> {
+        self.create_history().await?;
+        let announce = self.ledger.announce(&self.migrator.sql);
+        let announced = self.own_transaction(&[announce]).await;
+        announced.map(drop).map_err(|error| Error::database("writing the digest of the history", error))
+    }
+
     /// Creates what is missing of the history, where it was not created on the way.
     pub(crate) async fn create_history(&mut self) -> Result<(), Error> {
         if self.missing.is_empty() {
@@ -212,9 +239,11 @@ impl<'a> Run<'a> {
         }
         let missing = std::mem::take(&mut self.missing);
         let created = self.own_transaction(&missing).await;
-        created.map(drop).map_err(|error| {
-            Error::database(format!("creating the history {}", self.migrator.history), error)
-        })
+        created.map(drop).map_err(|error| self.not_created(error))
+    }
+
+    pub(crate) fn not_created(&self, error: PgError) -> Error {
+        Error::database(format!("creating the history {}", self.migrator.history), error)
     }
 
     /// Runs the library's own statements in a transaction of their own, under the lock's guard. Whatever a migration has
@@ -242,7 +271,7 @@ impl<'a> Run<'a> {
     async fn release(&self) -> Result<(), Error> {
         let rows = self
             .wire
-            .rows(&format!("RESET ALL; {}", self.migrator.key.unlock()))
+            .rows(&format!("RESET ALL; {}; {}", Session::END, self.migrator.key.unlock()))
             .await
             .map_err(|error| Error::database("releasing the migration lock", error))?;
         if rows.first().is_some_and(|row| flag(row, "unlocked")) { Ok(()) } else { Err(Error::lock_lost()) }
@@ -271,8 +300,8 @@ pub(crate) fn reading(migrator: &Migrator) -> String {
     format!("reading the history {}", migrator.history)
 }
 
-/// Whether an error says that the history is not there, or is something else: what it is gets looked up under the lock.
+/// Whether an error says that the history is not there.
 pub(crate) fn is_undefined(error: &PgError) -> bool {
-    let undefined = [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME, SqlState::UNDEFINED_COLUMN];
+    let undefined = [SqlState::UNDEFINED_TABLE, SqlState::INVALID_SCHEMA_NAME];
     error.code().is_some_and(|code| undefined.contains(code))
 }

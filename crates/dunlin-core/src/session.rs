@@ -45,10 +45,11 @@ impl Session {
                 // The check interval is refused where the operating system can't do it.
                 let condition = match *name {
                     "client_connection_check_interval" => {
-                        "pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0".to_owned()
+                        " AND pg_catalog.strpos(pg_catalog.version(), 'linux') OPERATOR(pg_catalog.>) 0"
                     }
-                    name => format!("pg_catalog.current_setting('{name}', true) IS NOT NULL"),
+                    _ => "",
                 };
+                let condition = format!("pg_catalog.current_setting('{name}', true) IS NOT NULL{condition}");
                 format!("CASE WHEN {condition} THEN pg_catalog.set_config('{name}', '{value}', false) END AS {name}")
             })
             .collect();
@@ -64,8 +65,21 @@ impl Session {
         SETTINGS.into_iter().filter(|(name, _)| self.names.contains(name))
     }
 
-    /// Undoes whatever a migration has set, so that nothing of it reaches what comes next.
-    pub(crate) const RESET: [&'static str; 3] = ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL"];
+    /// Undoes whatever a migration has left in the session, so that nothing of it reaches what comes next. A temporary
+    /// table would hide a table of the same name.
+    pub(crate) const RESET: [&'static str; 4] =
+        ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"];
+
+    /// What does no harm to the next migration, and is left to the end of the run.
+    pub(crate) const END: &'static str = "CLOSE ALL; UNLISTEN *";
+
+    /// Undoes what a script may have set about how the text of the next message is read: the server reads a message as a
+    /// whole, before a reset inside it runs.
+    pub(crate) const RESET_READING: [&'static str; 3] =
+        ["RESET client_encoding", "RESET standard_conforming_strings", "RESET backslash_quote"];
+
+    /// What is not inside a transaction that says otherwise writes nothing.
+    pub(crate) const READ_ONLY: &'static str = "SET default_transaction_read_only = on";
 
     /// The role that opened the session, until the end of the transaction.
     pub(crate) const OWN_ROLE: [&'static str; 2] =
@@ -102,15 +116,19 @@ impl Session {
         format!("{}; {}", Self::RESET.join("; "), self.restore())
     }
 
-    /// Sets the lock timeout of the statements that follow.
-    pub(crate) fn set_lock_timeout(timeout: Duration) -> String {
-        format!("SET lock_timeout = '{}'", milliseconds(timeout))
+    /// Sets the timeouts of the statements that follow.
+    pub(crate) fn set_timeouts(lock: Duration, statement: Duration) -> String {
+        format!(
+            "SET lock_timeout = '{}'; SET statement_timeout = '{}'",
+            milliseconds(lock),
+            milliseconds(statement)
+        )
     }
 
     fn statements(&self, set: &str, settings: &Local<'_>) -> Vec<String> {
         let mut statements: Vec<_> = self
             .known()
-            .filter(|(name, _)| !["lock_timeout", "statement_timeout"].contains(name))
+            .filter(|(name, _)| !["lock_timeout", "statement_timeout", "row_security"].contains(name))
             .map(|(name, value)| format!("{set} {name} = '{value}'"))
             .collect();
         statements.push(format!("{set} lock_timeout = '{}'", milliseconds(settings.lock_timeout)));
@@ -142,7 +160,9 @@ pub(crate) struct Local<'a> {
 }
 
 fn milliseconds(duration: Duration) -> String {
-    // The server counts in 32 bits; whoever asks for more than 24 days means no end.
-    let milliseconds = i32::try_from(duration.as_millis()).unwrap_or(0);
+    // The server counts in 32 bits; whoever asks for more than 24 days means no end. Zero is no end as well, and less
+    // than a millisecond is not.
+    let rounded_up = duration.as_nanos().div_ceil(1_000_000);
+    let milliseconds = i32::try_from(rounded_up).unwrap_or(0);
     format!("{milliseconds}ms")
 }

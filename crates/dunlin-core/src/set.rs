@@ -171,10 +171,14 @@ impl MigrationSetBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Script`](crate::ErrorKind::Script) for a SQL text that can't be a migration,
-    /// [`ErrorKind::Set`](crate::ErrorKind::Set) for two migrations of one version.
+    /// [`ErrorKind::Set`](crate::ErrorKind::Set) for two migrations of one version, and for a name that holds NUL.
     pub fn build(mut self) -> Result<MigrationSet, Error> {
         if let Some(error) = self.error {
             return Err(error);
+        }
+        if let Some(migration) = self.migrations.iter().find(|migration| migration.id().name().contains('\0'))
+        {
+            return Err(Error::name(migration.id()));
         }
         self.migrations.sort_by_key(|migration| migration.id().version());
         let twice = self

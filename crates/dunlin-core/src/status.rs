@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::assess::{self, Finding, State, assess};
-use crate::history::Record;
+use crate::history::{Record, RecordState};
 use crate::plan::{name_width, version_width};
 use crate::policy::Policies;
 use crate::{MigrationId, MigrationSet};
@@ -54,7 +54,8 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} applied, {} pending", self.state, self.records.len(), self.pending.len())?;
+        let applied = self.records.iter().filter(|record| record.state == RecordState::Applied).count();
+        write!(f, "{}: {applied} applied, {} pending", self.state, self.pending.len())?;
         let ids = || self.records.iter().map(Record::id).chain(&self.pending);
         let (versions, names) = (version_width(ids()), name_width(ids()));
         for record in &self.records {

@@ -1,12 +1,15 @@
+use std::collections::HashSet;
 use std::fmt;
 
 use tokio_postgres::Client;
 
-use crate::history::RecordState;
+use crate::history::{Record, RecordState};
+use crate::ident::literal;
+use crate::lock::OPEN;
 use crate::run::reading;
 use crate::task::{Task, Verification as How};
-use crate::wire::Wire;
-use crate::{Context, Error, MigrationId, Migrator, verify};
+use crate::wire::{Wire, flag};
+use crate::{Context, Direction, Error, MigrationId, Migrator, Step, verify};
 
 /// What [`Migrator::verify`] has checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,27 +39,37 @@ impl fmt::Display for Verification {
     }
 }
 
+const SAVEPOINT: &str = "SAVEPOINT dunlin_verify";
+const BACK: &str = "ROLLBACK TO SAVEPOINT dunlin_verify";
+
 /// Verifies what is applied, each migration in its own savepoint, all in one transaction that is rolled back.
 pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verification, Error> {
-    const SAVEPOINT: &str = "SAVEPOINT dunlin_verify";
-    const BACK: &str = "ROLLBACK TO SAVEPOINT dunlin_verify";
     let wire = Wire::new(client);
     let records = migrator.records(&wire).await?.unwrap_or_default();
     let lost = |error| Error::database(reading(migrator), error);
-    let applied = |version| {
-        records
-            .iter()
-            .any(|record| record.id().version() == version && record.state() == RecordState::Applied)
-    };
-    let mut verification = Verification { verified: Vec::new(), without: 0 };
-    let mut failures = Vec::new();
-    let path = migrator.search_path.as_deref().map(|path| {
-        format!("; SELECT pg_catalog.set_config('search_path', {}, true)", crate::ident::literal(path))
-    });
+    let open = wire.rows(&format!("SELECT {OPEN}")).await.map_err(lost)?;
+    if open.first().is_some_and(|row| flag(row, "open")) {
+        return Err(Error::open_transaction());
+    }
+    let path = migrator
+        .search_path
+        .as_deref()
+        .map(|path| format!("; SELECT pg_catalog.set_config('search_path', {}, true)", literal(path)));
     let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED{}; {SAVEPOINT}", path.unwrap_or_default());
     wire.rows(&begin).await.map_err(lost)?;
-    for member in migrator.set.members().iter().filter(|member| applied(member.version())) {
-        let step = crate::Step::up(member.id().clone());
+    let applied = records.iter().filter(|record| record.state() == RecordState::Applied).map(Record::version);
+    let verified = each(migrator, &wire, applied.collect()).await;
+    // However it has ended, nothing stays open.
+    wire.rows("ROLLBACK").await.map_err(lost)?;
+    verified
+}
+
+async fn each(migrator: &Migrator, wire: &Wire<'_>, applied: HashSet<i64>) -> Result<Verification, Error> {
+    let client = wire.client();
+    let mut verification = Verification { verified: Vec::new(), without: 0 };
+    let mut failures = Vec::new();
+    for member in migrator.set.members().iter().filter(|member| applied.contains(&member.version())) {
+        let step = Step::up(member.id().clone());
         let outcome = match (Task { step: &step, member }).verification() {
             How::Nothing => {
                 verification.without = verification.without.saturating_add(1);
@@ -73,12 +86,15 @@ pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verif
             Ok(()) => verification.verified.push(member.id().clone()),
             Err(error) => failures.push(error.reason()),
         }
-        wire.rows(BACK).await.map_err(lost)?;
+        if let Err(error) = wire.rows(BACK).await {
+            return Err(match error.code() {
+                Some(_) => Error::transaction_ended(member.id().clone(), Direction::Up, None),
+                None => Error::database(reading(migrator), error),
+            });
+        }
     }
-    wire.rows("ROLLBACK").await.map_err(lost)?;
     if failures.is_empty() {
-        Ok(verification)
-    } else {
-        Err(Error::verification(verification.verified.len().saturating_add(failures.len()), failures))
+        return Ok(verification);
     }
+    Err(Error::verification(verification.verified.len().saturating_add(failures.len()), failures))
 }

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::task::Poll;
 
 use dunlin_script::{Position, Statement, split};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error as PgError, Row};
 
@@ -44,7 +45,16 @@ async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
 /// Passes when every statement has succeeded and every boolean is true.
 pub(crate) fn judge(id: &MigrationId, script: &SqlScript, answers: Answers) -> Result<(), Error> {
     let statements = split(&script.text).unwrap_or_default();
+    // The statement that has failed, not those that found the transaction aborted: looking a type up sends queries after
+    // all statements, so these may come first.
+    let aborted = |answer: &Result<Vec<Row>, PgError>| {
+        answer.as_ref().is_err_and(|error| error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION))
+    };
+    let any_other = answers.iter().any(|answer| answer.is_err() && !aborted(answer));
     for (statement, answer) in statements.iter().zip(answers) {
+        if any_other && aborted(&answer) {
+            continue;
+        }
         let place = || -> Option<Location> {
             Some(location(script, Position::of_byte(&script.text, statement.range().start)))
         };

@@ -118,6 +118,11 @@ impl Mode {
             (StatementKind::TransactionControl(what), Self::Verify) => Some(format!(
                 "`{what}` can't be used in a verify script: it runs in a transaction that dunlin rolls back; remove it"
             )),
+            (StatementKind::OutsideTransaction("DISCARD ALL"), _) => Some(
+                "`DISCARD ALL` can't be used in a migration: it would free the lock that keeps other runners away; remove it, \
+                 dunlin resets the session by itself"
+                    .into(),
+            ),
             (StatementKind::OutsideTransaction(what), Self::Transaction) => Some(needs_no_transaction(what)),
             (StatementKind::OutsideTransaction(what), Self::Verify) => Some(not_in_verify(what)),
             (StatementKind::ConcurrentIndex(index), mode) => check_concurrent(index, mode),
@@ -338,12 +343,14 @@ mod tests {
             "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY U&\"i\" ON t (a)",
             "-- dunlin: no-transaction\nDROP INDEX CONCURRENTLY U&\"i\"",
             "-- dunlin: no-transaction\nSELECT 1; BEGIN",
+            "-- dunlin: no-transaction\nDISCARD ALL",
         ]), @r#"
         2:1: `CREATE INDEX CONCURRENTLY IF NOT EXISTS` would take an invalid index, which a build that failed leaves behind, for a finished one: leave `IF NOT EXISTS` out, dunlin drops an invalid index and builds it again
         2:1: `CREATE INDEX CONCURRENTLY` needs the name of the index: dunlin has to find it again when the build fails half way
         2:1: the names in `CREATE INDEX CONCURRENTLY` can't be read: write them plainly or in `""`, not as `U&""`
         2:1: the names in `DROP INDEX CONCURRENTLY` can't be read: write them plainly or in `""`, not as `U&""`
         2:11: `BEGIN` can't be used here: each statement of a `no-transaction` migration commits by itself and is recorded; remove it, and move what needs a transaction to a migration that has one
+        2:1: `DISCARD ALL` can't be used in a migration: it would free the lock that keeps other runners away; remove it, dunlin resets the session by itself
         "#);
     }
 

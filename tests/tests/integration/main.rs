@@ -25,3 +25,5 @@ mod support;
 
 #[cfg(test)]
 mod corpora;
+#[cfg(test)]
+mod hygiene;
