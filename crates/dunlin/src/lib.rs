@@ -42,8 +42,9 @@
 //! one message. What it sets (`search_path`, `role`, timeouts) does not reach the next.
 //!
 //! **SQL outside a transaction**, for what PostgreSQL refuses inside one, says so in its header. Each statement is
-//! recorded as it is done, and the next run goes on at the first one that is not. A concurrent index that an earlier try
-//! has left invalid is dropped and built anew.
+//! recorded as it is done, and the next run goes on at the first one that is not, after running the `SET`s before it again;
+//! nothing else of the session (temporary tables, `set_config`) is there any more. A concurrent index that an earlier try has
+//! left invalid is dropped and built anew.
 //!
 //! `migrations/0003_index_names.up.sql`
 //! ```sql
@@ -112,6 +113,9 @@
 //!
 //! An [`Error`] names the migration, the file, the line and the column, what is wrong and what to do, and carries the
 //! [`Report`] of what was applied before it. [`Error::kind`] is for branching. Texts hold no row values and no secrets.
+//!
+//! A history is mended with [`Migrator::stamp`], which declares what is true. Deleting a row by hand is noticed for the newest
+//! one alone, and by [`Migrator::status`].
 //!
 //! A lost connection is not guessed about: the history is written in the migration's own transaction, so the next run
 //! reads how it ended.

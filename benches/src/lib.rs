@@ -1,0 +1,33 @@
+//! What dunlin costs, measured against the database alone and, with the contestants of the package `peers`, against
+//! other libraries: as ratios of one run, on a throw-away server.
+//!
+//! A contestant is anything that takes migrations to a database ([`Contestant`]). The measurements know nothing else
+//! of it, so that all are treated alike.
+
+mod contestant;
+mod place;
+mod script;
+
+mod baseline;
+mod ours;
+
+mod arena;
+mod options;
+mod samples;
+mod table;
+
+mod apply;
+mod boot;
+mod replicas;
+mod suite;
+
+pub use crate::{
+    baseline::{Batch, SelectOne},
+    contestant::{Contestant, Failure, Opened, Prepared},
+    options::{Options, Section},
+    ours::Dunlin,
+    place::Place,
+    script::Script,
+    suite::run,
+    table::Table,
+};

@@ -1,0 +1,55 @@
+use crate::Failure;
+
+/// What to measure, and how often.
+#[derive(Clone, Debug)]
+pub struct Options {
+    sections: Vec<Section>,
+    quick: bool,
+}
+
+/// A part of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Nothing to do.
+    Boot,
+    /// A fresh database, one replica.
+    Apply,
+    /// The same on a server that flushes to a disk.
+    Disk,
+    /// Fifty at once.
+    Replicas,
+}
+
+impl Section {
+    const ALL: [(&'static str, Self); 4] =
+        [("boot", Self::Boot), ("apply", Self::Apply), ("disk", Self::Disk), ("replicas", Self::Replicas)];
+}
+
+impl Options {
+    /// Reads the program's arguments: names of sections, all if there are none, and `--quick`.
+    ///
+    /// # Errors
+    /// An argument that is neither.
+    pub fn from_args(args: impl Iterator<Item = String>) -> Result<Self, Failure> {
+        let mut options = Self { sections: Vec::new(), quick: false };
+        for arg in args {
+            match (arg.as_str(), Section::ALL.iter().find(|(name, _)| *name == arg)) {
+                ("--quick", _) => options.quick = true,
+                // What `cargo bench` adds.
+                ("--bench", _) => {}
+                (_, Some((_, section))) => options.sections.push(*section),
+                _ => return Err(format!("{arg}: try `boot`, `apply`, `disk`, `replicas`, `--quick`").into()),
+            }
+        }
+        Ok(options)
+    }
+
+    pub(crate) fn wants(&self, section: Section) -> bool {
+        self.sections.is_empty() || self.sections.contains(&section)
+    }
+
+    /// How many rounds to make of what is worth so many.
+    pub(crate) fn rounds(&self, rounds: usize) -> usize {
+        if self.quick { rounds.div_ceil(4) } else { rounds }
+    }
+}

@@ -1,0 +1,45 @@
+use crate::arena::Arena;
+use crate::{Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Table, apply, boot, replicas};
+
+/// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
+/// it.
+///
+/// # Errors
+/// When a contestant fails where it should not, or there is no server.
+pub async fn run(
+    peers: &[&dyn Contestant],
+    options: &Options,
+    tell: impl Fn(&str),
+) -> Result<(Table, Vec<String>), Failure> {
+    let mut table = Table::default();
+    let mut notes = vec![
+        "Contestants take turns, and another one begins each round. Times are medians; a ratio is the median over all rounds \
+         of the ratio to the first line of its group in the same round (replicas: to the same contestant alone), and half of \
+         the rounds lie between the quartiles. Apply: after a round of warm-up. Replicas: until the last has booted or failed."
+            .to_owned(),
+    ];
+    let arena = Arena::in_memory().await?;
+    notes.push(format!("{}, `fsync` off, `autovacuum` off, through a Unix socket.", arena.origin()));
+    if options.wants(Section::Boot) {
+        tell("booting with nothing to do");
+        boot::measure(&arena, peers, options, &mut table).await?;
+    }
+    if options.wants(Section::Apply) {
+        tell("applying to a fresh database");
+        apply::in_memory(&arena, peers, options, &mut table).await?;
+    }
+    if options.wants(Section::Replicas) {
+        tell("booting 50 replicas at once");
+        replicas::measure(&arena, peers, options, &mut table).await?;
+    }
+    if options.wants(Section::Disk) {
+        tell("applying to a fresh database on disk");
+        let arena = Arena::on_disk().await?;
+        notes.push(format!("On disk: {}, `fsync` on, `autovacuum` off.", arena.origin()));
+        apply::on_disk(&arena, peers, options, &mut table).await?;
+    }
+    let baselines: [&dyn Contestant; 3] = [&SelectOne, &Batch, &Dunlin];
+    let ways = baselines.iter().chain(peers);
+    notes.extend(ways.map(|contestant| format!("{}: {}.", contestant.name(), contestant.way())));
+    Ok((table, notes))
+}

@@ -1,0 +1,135 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::samples::Ratio;
+
+/// What was measured, as markdown that is readable as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    rows: Vec<[String; COLUMNS]>,
+}
+
+const COLUMNS: usize = 10;
+
+const HEAD: [&str; COLUMNS] =
+    ["", "", "time", "ratio", "quartiles", "target", "server CPU", "ratio", "round trips", "failed"];
+
+/// One contestant in one measurement.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
+    pub(crate) contestant: String,
+    pub(crate) time: Option<Duration>,
+    pub(crate) ratio: Option<Ratio>,
+    pub(crate) target: Option<f64>,
+    /// What the server's process has worked, and its ratio.
+    pub(crate) cpu: Option<Duration>,
+    pub(crate) cpu_ratio: Option<Ratio>,
+    pub(crate) round_trips: Option<usize>,
+    /// How many failed, of how many.
+    pub(crate) failed: Option<(usize, usize)>,
+}
+
+impl Table {
+    /// Adds the rows of a measurement. Its name stands in the first of them.
+    pub(crate) fn push(&mut self, measurement: &str, rows: impl IntoIterator<Item = Row>) {
+        let names = std::iter::once(measurement).chain(std::iter::repeat(""));
+        self.rows.extend(names.zip(rows).map(|(name, row)| row.cells(name)));
+    }
+}
+
+impl Row {
+    fn cells(self, name: &str) -> [String; COLUMNS] {
+        let verdict = |target| match self.ratio {
+            Some(ratio) if ratio.median <= target => format!("{target:.2} met"),
+            _ => format!("{target:.2} missed"),
+        };
+        [
+            name.to_owned(),
+            self.contestant,
+            self.time.map_or_else(|| "-".to_owned(), milliseconds),
+            self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2}", ratio.median)),
+            self.ratio.map_or_else(String::new, |Ratio { quartiles: (low, high), .. }| {
+                format!("{low:.2}-{high:.2}")
+            }),
+            self.target.map_or_else(String::new, verdict),
+            self.cpu.map_or_else(String::new, milliseconds),
+            self.cpu_ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median)),
+            self.round_trips.map_or_else(String::new, |count| count.to_string()),
+            match self.failed {
+                None => String::new(),
+                Some((failed, of)) => format!("{failed} of {of}"),
+            },
+        ]
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let head = HEAD.map(str::to_owned);
+        let mut widths = [0; COLUMNS];
+        for row in std::iter::once(&head).chain(&self.rows) {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        let mut line = |cells: &[String; COLUMNS]| {
+            for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
+                // Words to the left, numbers to the right.
+                if column < 2 || column == 5 {
+                    write!(f, "| {cell:<width$} ")?
+                } else {
+                    write!(f, "| {cell:>width$} ")?
+                }
+            }
+            f.write_str("|\n")
+        };
+        line(&head)?;
+        let mut rule = widths.map(|width| "-".repeat(width));
+        for (column, cell) in rule.iter_mut().enumerate() {
+            if column >= 2 && column != 5 {
+                cell.pop();
+                cell.push(':');
+            }
+        }
+        line(&rule)?;
+        self.rows.iter().try_for_each(line)
+    }
+}
+
+fn milliseconds(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1e3;
+    match milliseconds {
+        ..10.0 => format!("{milliseconds:.3} ms"),
+        ..100.0 => format!("{milliseconds:.1} ms"),
+        _ => format!("{milliseconds:.0} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_that_was_missed_says_so() {
+        let mut table = Table::default();
+        let row = |contestant: &str, ratio, target| Row {
+            contestant: contestant.to_owned(),
+            time: Some(Duration::from_millis(12)),
+            ratio: Some(Ratio { median: ratio, quartiles: (ratio, ratio) }),
+            target,
+            ..Row::default()
+        };
+        table.push(
+            "boot",
+            [row("one", 1.0, None), row("two", 1.2, Some(1.25)), row("three", 1.26, Some(1.25))],
+        );
+        let expected = "\
+|      |       |    time | ratio | quartiles | target      | server CPU | ratio | round trips | failed |
+| ---- | ----- | ------: | ----: | --------: | ----------- | ---------: | ----: | ----------: | -----: |
+| boot | one   | 12.0 ms |  1.00 | 1.00-1.00 |             |            |       |             |        |
+|      | two   | 12.0 ms |  1.20 | 1.20-1.20 | 1.25 met    |            |       |             |        |
+|      | three | 12.0 ms |  1.26 | 1.26-1.26 | 1.25 missed |            |       |             |        |
+";
+        assert_eq!(table.to_string(), expected);
+    }
+}
