@@ -40,6 +40,7 @@ mod session;
 mod wire;
 
 mod apply;
+mod batch;
 mod concurrent_index;
 mod connect;
 mod migrator;
@@ -47,12 +48,14 @@ mod outside;
 mod progress;
 mod report;
 mod run;
+mod stumble;
 mod task;
 mod verification;
 mod verify;
 
 mod error;
 mod failure;
+mod problem;
 
 #[cfg(feature = "serde")]
 mod serial;

@@ -6,7 +6,6 @@ use dunlin_script::{ConcurrentIndex, IndexCommand, Statement, StatementKind};
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 
-use crate::apply::{Hook, Stumble, code_stumble, judged};
 use crate::concurrent_index;
 use crate::failure::{Failure, is_transient};
 use crate::flight::location;
@@ -17,6 +16,7 @@ use crate::lock::{LockKey, OPEN};
 use crate::plan::Direction;
 use crate::run::Run;
 use crate::session::{OWN_PATH, Session};
+use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
 use crate::verify;
 use crate::wire::{flag, text};
@@ -48,7 +48,7 @@ impl Run<'_> {
                 Err(error) => Err(error),
             };
             if let Err(error) = outcome {
-                let stumble = code_stumble(task, Hook::of(task.direction()), error);
+                let stumble = Stumble::of_hook(task, Hook::of(task.direction()), error);
                 return Err(self.failed(task, stumble, &journal, 0).await);
             }
         }
@@ -272,14 +272,14 @@ impl Run<'_> {
                 self.wire.rows(begin).await.map_err(lost)?;
                 self.wire.count_flight();
                 let answers = verify::ask(self.wire.client(), script).await;
-                judged(task, script, answers)?;
+                Stumble::of_answers(task, script, answers)?;
             }
             Verification::Code => {
                 self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
                 self.wire.rows(begin).await.map_err(lost)?;
                 self.call(task, Hook::Verify)
                     .await
-                    .map_err(|error| code_stumble(task, Hook::Verify, error))?;
+                    .map_err(|error| Stumble::of_hook(task, Hook::Verify, error))?;
             }
         }
         self.wire.rows("ROLLBACK").await.map(drop).map_err(lost)
