@@ -43,7 +43,8 @@ impl Run<'_> {
                 false => {
                     let together = left.iter().take_while(|task| !task.is_outside_transaction());
                     let together = together.count().min(std::mem::replace(&mut most, usize::MAX));
-                    self.transactional(left.get(..together).unwrap_or(left)).await
+                    let (now, later) = left.split_at_checked(together).unwrap_or((left, &[]));
+                    self.transactional(now, later).await
                 }
             };
             let done = self.report.done.len().saturating_sub(before);
@@ -119,8 +120,8 @@ impl Run<'_> {
 
     /// Runs migrations that each have a transaction, in as few flights as they allow. What was committed is in the
     /// report, however it ends.
-    async fn transactional(&mut self, tasks: &[Task<'_>]) -> Result<(), Stumble> {
-        let mut batch = Batch::new(self, tasks);
+    async fn transactional(&mut self, tasks: &[Task<'_>], later: &[Task<'_>]) -> Result<(), Stumble> {
+        let mut batch = Batch::new(self, tasks, later.is_empty());
         let mut upcoming = tasks.iter().skip(1);
         for task in tasks {
             let flushed_by_next = upcoming.next().is_some_and(Task::is_plain_sql);

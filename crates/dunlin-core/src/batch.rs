@@ -3,11 +3,12 @@
 use std::pin::pin;
 
 use futures_util::future::join;
-use tokio_postgres::Error as PgError;
+use tokio_postgres::{Error as PgError, SimpleQueryRow};
 
 use crate::Error;
 use crate::flight::{Broken, Flight};
 use crate::history_sql::{Recorded, STARTED};
+use crate::lock::LockKey;
 use crate::plan::Direction;
 use crate::run::Run;
 use crate::session::{Local, OWN_PATH, Session};
@@ -29,17 +30,21 @@ pub(crate) struct Batch<'r, 'a, 'm> {
     committed: usize,
     savepoint: String,
     all_or_nothing: bool,
+    /// Whether nothing follows these tasks.
+    ends_the_run: bool,
     /// Whether a verify script is among the tasks. Its statements are sent behind a flight whose outcome is not known yet:
     /// should that have failed, they find themselves outside of the migration's transaction, and must not write there.
     verifies: bool,
     /// How many statements at the beginning of the flight create the history.
     creates: usize,
+    /// The last row that the server has sent.
+    last_row: Option<SimpleQueryRow>,
     /// What is recorded in a transaction that is still open.
     uncommitted: Vec<Recorded>,
 }
 
 impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
-    pub(crate) fn new(run: &'r mut Run<'a>, tasks: &'m [Task<'m>]) -> Self {
+    pub(crate) fn new(run: &'r mut Run<'a>, tasks: &'m [Task<'m>], ends_the_run: bool) -> Self {
         let savepoint = format!("dunlin_{}", run.name.id);
         let all_or_nothing = run.migrator.rules.transaction == TransactionPolicy::AllOrNothing;
         Self {
@@ -51,8 +56,10 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             committed: 0,
             savepoint,
             all_or_nothing,
+            ends_the_run,
             verifies: tasks.iter().any(|task| matches!(task.verification(), Verification::Script(_))),
             creates: 0,
+            last_row: None,
             uncommitted: Vec::new(),
         }
     }
@@ -150,11 +157,12 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             join(flight.answers(answers.as_mut(), &run_id, on_commit), ask).await
         };
         match outcome {
-            Ok(recorded) => {
+            Ok((recorded, last)) => {
                 if std::mem::take(&mut self.creates) > 0 {
                     self.run.missing.clear();
                 }
                 self.uncommitted.extend(recorded);
+                self.last_row = last;
                 Ok(verified)
             }
             Err(broken) => Err(self.blame(broken, first, &scripts)),
@@ -213,14 +221,23 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         Ok(())
     }
 
-    /// Commits what is still open and gives the session back to the library.
+    /// Commits what is still open, and gives the session back to the library or, at the end of the run, to the caller
+    /// and the lock to whoever waits. The server comes to the unlock only if all that stands before it went well.
     pub(crate) async fn finish(mut self) -> Result<(), Stumble> {
         if self.all_or_nothing {
             self.flight.push(["COMMIT"]);
         }
         self.flight.push(Session::RESET);
-        self.flight.push([self.run.session.restore()]);
+        if self.ends_the_run {
+            self.flight.push(Session::END);
+            self.flight.push([self.run.migrator.key.unlock()]);
+        } else {
+            self.flight.push([self.run.session.restore()]);
+        }
         self.send().await?;
+        if self.ends_the_run {
+            self.run.released = self.last_row.as_ref().map(LockKey::is_unlocked);
+        }
         if self.all_or_nothing {
             for (task, recorded) in self.tasks.iter().zip(std::mem::take(&mut self.uncommitted)) {
                 self.run.tell_end(task, recorded.took);

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use dunlin_script::{Position, split};
 use futures_util::TryStreamExt;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Error as PgError, SimpleQueryMessage, SimpleQueryStream};
+use tokio_postgres::{Error as PgError, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream};
 
 use crate::error::Location;
 use crate::failure;
@@ -73,20 +73,21 @@ impl<'m> Flight<'m> {
 
     /// Reads the answers and calls `committed` for each record whose COMMIT has gone through, in order.
     ///
-    /// Returns the records that were not followed by a COMMIT of their own. When it fails, what was committed stays.
+    /// Returns the records that were not followed by a COMMIT of their own, and the last row of all. When it fails, what
+    /// was committed stays.
     pub(crate) async fn answers(
         &self,
         mut answers: Pin<&mut SimpleQueryStream>,
         run_id: &str,
         mut committed: impl FnMut(Recorded),
-    ) -> Result<Vec<Recorded>, Broken> {
+    ) -> Result<(Vec<Recorded>, Option<SimpleQueryRow>), Broken> {
         let mut commits = self.commits.iter();
         let mut waiting: Option<(Recorded, usize)> = None;
-        let mut open = Vec::new();
+        let (mut open, mut last) = (Vec::new(), None);
         let mut completed = 0_usize;
         loop {
             match answers.as_mut().try_next().await {
-                Ok(None) => return Ok(open),
+                Ok(None) => return Ok((open, last)),
                 Ok(Some(SimpleQueryMessage::CommandComplete(_))) => {
                     completed = completed.saturating_add(1);
                     waiting = match waiting {
@@ -105,6 +106,7 @@ impl<'m> Flight<'m> {
                             None => open.push(recorded),
                         }
                     }
+                    last = Some(row);
                 }
                 Ok(Some(_)) => {}
                 Err(error) => return Err(self.broken(error, completed)),

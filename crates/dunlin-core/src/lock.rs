@@ -41,6 +41,11 @@ impl LockKey {
         format!("SELECT pg_catalog.pg_advisory_unlock({CLASS}, {}) AS unlocked", self.0)
     }
 
+    /// Reads the row of [`unlock`](Self::unlock): whether the lock was held until then.
+    pub(crate) fn is_unlocked(row: &SimpleQueryRow) -> bool {
+        flag(row, "unlocked")
+    }
+
     /// An expression that raises unless this session holds the lock. Re-entrant for the owner.
     ///
     /// The failing branch is a cast that can't be folded while planning. It costs less than a `DO` block, which is

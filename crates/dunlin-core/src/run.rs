@@ -11,7 +11,7 @@ use crate::history::Record;
 use crate::history_sql::{Facts, RunName, digest_of};
 use crate::jitter::random_name;
 use crate::ledger::Ledger;
-use crate::lock::{Polled, Wait};
+use crate::lock::{LockKey, Polled, Wait};
 use crate::migrator::Look;
 use crate::planner;
 use crate::progress::Progress;
@@ -29,6 +29,8 @@ pub(crate) struct Run<'a> {
     pub(crate) session: Session,
     pub(crate) ledger: Ledger,
     pub(crate) report: Report,
+    /// Whether the lock was still held when the last migrations gave it back, if they did.
+    pub(crate) released: Option<bool>,
     /// The statements that create what is missing of the history; they travel with the first migrations.
     pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
@@ -50,6 +52,7 @@ impl<'a> Run<'a> {
             ledger: Ledger::default(),
             report: Report::new(),
             missing: Vec::new(),
+            released: None,
             name: RunName { id: random_name(), application: migrator.application.clone() },
             began: Instant::now(),
         }
@@ -267,14 +270,19 @@ impl<'a> Run<'a> {
         all
     }
 
-    /// Gives the lock back and the session as it was.
+    /// Gives the lock back and the session as it was, where the last migrations have not done so.
     async fn release(&self) -> Result<(), Error> {
-        let rows = self
-            .wire
-            .rows(&format!("RESET ALL; {}; {}", Session::END, self.migrator.key.unlock()))
-            .await
-            .map_err(|error| Error::database("releasing the migration lock", error))?;
-        if rows.first().is_some_and(|row| flag(row, "unlocked")) { Ok(()) } else { Err(Error::lock_lost()) }
+        let unlocked = match self.released {
+            Some(unlocked) => unlocked,
+            None => {
+                let end = Session::END.join("; ");
+                let message = format!("RESET ALL; {end}; {}", self.migrator.key.unlock());
+                let rows = self.wire.rows(&message).await;
+                let rows = rows.map_err(|error| Error::database("releasing the migration lock", error))?;
+                rows.first().is_some_and(LockKey::is_unlocked)
+            }
+        };
+        if unlocked { Ok(()) } else { Err(Error::lock_lost()) }
     }
 
     /// Gives the session back as it was, where no lock was had.

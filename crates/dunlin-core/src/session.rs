@@ -71,7 +71,7 @@ impl Session {
         ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"];
 
     /// What does no harm to the next migration, and is left to the end of the run.
-    pub(crate) const END: &'static str = "CLOSE ALL; UNLISTEN *";
+    pub(crate) const END: [&'static str; 2] = ["CLOSE ALL", "UNLISTEN *"];
 
     /// Undoes what a script may have set about how the text of the next message is read: the server reads a message as a
     /// whole, before a reset inside it runs.

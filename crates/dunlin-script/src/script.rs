@@ -20,7 +20,7 @@ const LONGEST_SCRIPT: usize = 1 << 30;
 /// assert_eq!(script.statements().len(), 2);
 ///
 /// let problems = Script::parse(b"CREATE TABLE a (id int);\nCOMMIT;", Role::Up).unwrap_err();
-/// assert!(problems[0].message().starts_with("`COMMIT` can't be used in a transactional migration"));
+/// assert!(problems[0].message().starts_with("`COMMIT` can't be used in a migration"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {

@@ -25,7 +25,7 @@
 //!     let config = "host=db user=orders dbname=orders".parse()?;
 //!     let migrator = Migrator::new(dunlin::embed!("migrations"));
 //!     let report = dunlin::migrate(&config, NoTls, &migrator).await?;
-//!     println!("{report}"); // 3 applied in 41.2ms (0 already there, 5 flights)
+//!     println!("{report}"); // 3 applied in 41.2ms (0 already there, 4 flights)
 //!     Ok(())
 //! }
 //! ```
