@@ -48,7 +48,7 @@ impl Standby {
         std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).expect("the directory is ours");
         chown(&data, Some(owner.uid()), Some(owner.gid())).expect("its owner is ours to choose");
 
-        let mut copy = as_owner(&bin.join("pg_basebackup"), &owner);
+        let mut copy = as_owner(&bin.join("pg_basebackup"), &bin, &owner);
         copy.args([
             "--write-recovery-conf",
             "--wal-method=stream",
@@ -62,7 +62,7 @@ impl Standby {
         let copied = copy.output().expect("the server comes with pg_basebackup");
         assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
 
-        let mut shell = as_owner(Path::new("/bin/sh"), &owner);
+        let mut shell = as_owner(Path::new("/bin/sh"), &bin, &owner);
         let script = "\"$0\" -D \"$1\" -k \"$1\" -c listen_addresses= -p 5432 >\"$1/log\" 2>&1 & \
                       read -r _; kill -QUIT $!; wait";
         shell
@@ -122,11 +122,15 @@ async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
     Ok(client)
 }
 
-fn as_owner(program: &Path, owner: &std::fs::Metadata) -> Command {
+fn as_owner(program: &Path, bin: &Path, owner: &std::fs::Metadata) -> Command {
     let mut command = Command::new(program);
     // Changing to somebody else is root's privilege, and only root needs to.
     if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != owner.uid()) {
         command.uid(owner.uid()).gid(owner.gid());
+    }
+    // Provisioned binaries bring their own libpq, which the standby's receiver would otherwise look for in the system.
+    if let Some(libraries) = bin.parent().map(|prefix| prefix.join("lib")).filter(|path| path.is_dir()) {
+        command.env("LD_LIBRARY_PATH", libraries);
     }
     command.current_dir("/");
     command
