@@ -131,7 +131,6 @@ impl Run<'_> {
                 None => batch.code(task, Hook::of(task.direction())).await?,
             }
             batch.flight.push([batch.release()]);
-            batch.flight.push(Session::RESET_READING);
             match task.verification() {
                 Verification::Nothing => {}
                 Verification::Script(script) => batch.verify_script(task, script).await?,
@@ -140,6 +139,7 @@ impl Run<'_> {
             batch.close(task, flushed_by_next);
             // What a hook has set about how text is read ends with the message that resets it.
             if batch.flight.len() > FLIGHT_BYTES || task.script().is_none() {
+                batch.flight.push(Session::RESET_READING);
                 batch.send().await?;
             }
         }

@@ -82,7 +82,9 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         }
         let asynchronous = flushed_by_next && !self.all_or_nothing;
         let local = Local { asynchronous, ..self.run.local(task) };
-        self.flight.push(Session::RESET);
+        // The role is reset where a migration ends.
+        let reset = if self.opened == 0 { &Session::RESET[..] } else { &Session::RESET_BETWEEN[..] };
+        self.flight.push(reset);
         self.flight.push(self.verifies.then_some(Session::READ_ONLY));
         self.flight.push([format!("SELECT {}, {STARTED}", self.run.migrator.key.guard())]);
         self.flight.push(self.run.session.local(&local));
@@ -207,6 +209,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
 
     /// Verifies inside the migration's transaction, in a savepoint that is rolled back. One flight.
     pub(crate) async fn verify_script(&mut self, task: &Task<'_>, script: &SqlScript) -> Result<(), Stumble> {
+        self.flight.push(Session::RESET_READING);
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
         let answers = self.send_and(Some(script)).await?;
         Stumble::of_answers(task, script, answers)?;
@@ -215,6 +218,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     }
 
     pub(crate) async fn verify_code(&mut self, task: &Task<'_>) -> Result<(), Stumble> {
+        self.flight.push(Session::RESET_READING);
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
         self.code(task, Hook::Verify).await?;
         self.flight.push([format!("ROLLBACK TO SAVEPOINT {}", self.savepoint)]);

@@ -27,6 +27,9 @@ const SETTINGS: [(&str, &str); 11] = [
     ("row_security", "off"),
 ];
 
+/// Those that a migration's own transaction has values of its own for, or no use for.
+const NOT_LOCAL: [&str; 3] = ["lock_timeout", "statement_timeout", "row_security"];
+
 /// The settings that this server has: known after the first flight under the lock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Session {
@@ -69,6 +72,9 @@ impl Session {
     /// table would hide a table of the same name.
     pub(crate) const RESET: [&'static str; 4] =
         ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"];
+
+    /// The same between two migrations of one flight, where the role is reset already.
+    pub(crate) const RESET_BETWEEN: [&'static str; 2] = ["RESET ALL", "DISCARD TEMP"];
 
     /// What does no harm to the next migration, and is left to the end of the run.
     pub(crate) const END: [&'static str; 2] = ["CLOSE ALL", "UNLISTEN *"];
@@ -128,7 +134,7 @@ impl Session {
     fn statements(&self, set: &str, settings: &Local<'_>) -> Vec<String> {
         let mut statements: Vec<_> = self
             .known()
-            .filter(|(name, _)| !["lock_timeout", "statement_timeout", "row_security"].contains(name))
+            .filter(|(name, _)| !NOT_LOCAL.contains(name))
             .map(|(name, value)| format!("{set} {name} = '{value}'"))
             .collect();
         statements.push(format!("{set} lock_timeout = '{}'", milliseconds(settings.lock_timeout)));

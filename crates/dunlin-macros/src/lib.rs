@@ -49,8 +49,8 @@ use proc_macro::TokenStream;
 /// Everything that can be known to be wrong without a database is an error of the compiler, with file, line and column, all at
 /// once: versions that are there twice, names that don't fit, down and verify scripts without their migration; files that are
 /// empty or not UTF-8, NUL, white space that isn't; unknown `-- dunlin:` directives; strings, comments and parentheses that never
-/// end; transaction control in a migration that runs in a transaction, and what can't run in one; `COPY ... FROM STDIN` and
-/// commands of psql.
+/// end; transaction control, and what can't run in a transaction where there is one; `COPY ... FROM STDIN` and commands of
+/// psql.
 ///
 /// # Rebuilds
 ///
@@ -64,6 +64,9 @@ use proc_macro::TokenStream;
 ///
 /// Without it, a debug build notices at run time that the folder holds a file that the program doesn't. A release build
 /// doesn't know the folder's path.
+///
+/// A folder of 1,000 files makes `cargo check` take 0.31 s instead of 0.15 s after a change, and `cargo build` 1.24 times as
+/// long (two cores, unoptimised macros; `cargo run --release -p benches --bin compile-cost` measures it).
 #[proc_macro]
 pub fn embed(input: TokenStream) -> TokenStream {
     embed::embed(input).unwrap_or_else(mistake::Mistake::into_compile_error)

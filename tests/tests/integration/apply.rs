@@ -219,12 +219,8 @@ async fn a_table_s_lock_is_waited_for_in_short_tries() {
     let migrator = Migrator::new(set).lock_timeout(Duration::from_millis(20));
 
     other.batch_execute("BEGIN; SELECT * FROM a").await.unwrap();
-    let error = migrator
-        .clone()
-        .deadline(Duration::from_millis(200))
-        .run(&mut client, Target::Latest)
-        .await
-        .unwrap_err();
+    let error =
+        migrator.clone().deadline(Duration::from_secs(2)).run(&mut client, Target::Latest).await.unwrap_err();
     assert_eq!(error.code().map(|code| code.code().to_owned()).as_deref(), Some("55P03"));
     assert!(error.report().retries() > 0);
     assert_eq!(error.report().applied().count(), 1, "what came before it is applied once");

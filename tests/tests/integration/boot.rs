@@ -265,7 +265,8 @@ async fn f27_a_dropped_boot_leaves_neither_lock_nor_transaction() {
     boot.abort();
     let aborted = Instant::now();
     while left_behind(&client).await != (0, 0) {
-        assert!(aborted.elapsed() < Duration::from_secs(1), "{:?}", left_behind(&client).await);
+        // It takes some 20 ms; the machine that runs all the tests at once is slower than that.
+        assert!(aborted.elapsed() < Duration::from_secs(5), "{:?}", left_behind(&client).await);
         tokio::task::yield_now().await;
     }
     assert_eq!(history(&client).await, "1 applied");

@@ -4,7 +4,7 @@ use futures_util::{SinkExt, future::try_join, pin_mut};
 use tests::{Message, Proxy, database, server};
 use tokio_postgres::{Client, NoTls};
 
-const ROUND_TRIP: Duration = Duration::from_millis(5);
+const ROUND_TRIP: Duration = Duration::from_millis(25);
 
 async fn connect(proxy: &Proxy) -> Client {
     let (client, connection) = proxy.config().connect(NoTls).await.unwrap();
