@@ -21,15 +21,22 @@ pub(crate) struct HistorySql {
     history: String,
     events: String,
     head: String,
+    /// What every boot asks.
+    digest: String,
 }
 
 impl HistorySql {
     pub(crate) fn new(table: &HistoryTable) -> Self {
+        let (history, head) = (table.to_string(), format!("{}.{}", table.schema(), table.head()));
+        let known = literal(&history);
         Self {
             table: table.clone(),
-            history: table.to_string(),
             events: format!("{}.{}", table.schema(), table.events()),
-            head: format!("{}.{}", table.schema(), table.head()),
+            digest: format!(
+                "SELECT digest, version FROM {head} WHERE {known}::pg_catalog.regclass IS NOT NULL"
+            ),
+            history,
+            head,
         }
     }
 
@@ -38,9 +45,8 @@ impl HistorySql {
     ///
     /// It is a table of one row without an index: the server plans a look at the newest row of the history for longer
     /// than it takes to answer `SELECT 1`.
-    pub(crate) fn digest(&self) -> String {
-        let history = literal(&self.history);
-        format!("SELECT digest, version, {history}::pg_catalog.regclass AS history FROM {}", self.head)
+    pub(crate) fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Whether there is a digest to be asked for. It is no error where there is not.
@@ -108,7 +114,7 @@ impl HistorySql {
 
     /// The statements that create what is missing.
     pub(crate) fn create(&self, facts: &Facts) -> Vec<String> {
-        let Self { table, history, events, head } = self;
+        let Self { table, history, events, head, .. } = self;
         let mut statements = Vec::new();
         if !facts.schema {
             statements.push(format!("CREATE SCHEMA {}", table.schema()));

@@ -202,7 +202,16 @@ impl Migrator {
     /// Dropping the future leaves `client` with a transaction or the lock, until it is closed: drop the client as well.
     /// What was committed is in the history, and the next run goes on.
     pub async fn run(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
-        Run::on(client, self, Work::Migrate(target)).await
+        self.check_build()?;
+        let wire = Wire::new(client);
+        let looked = match target {
+            Target::Latest => Some(self.look(&wire).await?),
+            _ => None,
+        };
+        if looked == Some(Look::Current) {
+            return Ok(Report::nothing_to_do(self.set.len(), wire.took()));
+        }
+        Run::on(wire, self, Work::Migrate(target, looked)).await
     }
 
     /// Declares in the history that exactly the migrations up to `target` are applied, without running any. It is how a
@@ -216,7 +225,8 @@ impl Migrator {
     ///
     /// As [`run`](Self::run); the stamp itself is one transaction.
     pub async fn stamp(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
-        Run::on(client, self, Work::Stamp(target)).await
+        self.check_build()?;
+        Run::on(Wire::new(client), self, Work::Stamp(target)).await
     }
 
     /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything.
@@ -294,7 +304,7 @@ impl Migrator {
 
     /// Looks at the digest. One flight.
     pub(crate) async fn look(&self, wire: &Wire<'_>) -> Result<Look, Error> {
-        match wire.rows(&self.sql.digest()).await {
+        match wire.rows(self.sql.digest()).await {
             Ok(rows) => Ok(match digest_of(&rows) {
                 Some(digest) if digest == self.digest => Look::Current,
                 _ => Look::Other,

@@ -66,6 +66,11 @@ impl Report {
         }
     }
 
+    /// A boot that found everything applied.
+    pub(crate) fn nothing_to_do(already: usize, took: Duration) -> Self {
+        Self { state: State::Current, already, flights: 1, took, ..Self::new() }
+    }
+
     /// The state of the database at the end.
     #[must_use]
     pub fn state(&self) -> State {

@@ -2,10 +2,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Error as PgError, SimpleQueryRow};
+use tokio_postgres::{Error as PgError, SimpleQueryRow};
 
 use crate::history::Record;
 use crate::history_sql::{Facts, RunName, digest_of};
@@ -34,27 +34,26 @@ pub(crate) struct Run<'a> {
     /// The statements that create what is missing of the history; they travel with the first migrations.
     pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
-    began: Instant,
 }
 
 /// What has to be done while the lock is held.
 pub(crate) enum Work {
-    Migrate(Target),
+    /// What a look at the digest has told, where there was one.
+    Migrate(Target, Option<Look>),
     Stamp(Target),
 }
 
 impl<'a> Run<'a> {
-    fn new(migrator: &'a Migrator, client: &'a Client) -> Self {
+    fn new(migrator: &'a Migrator, wire: Wire<'a>) -> Self {
         Self {
             migrator,
-            wire: Wire::new(client),
+            wire,
             session: Session::default(),
             ledger: Ledger::default(),
             report: Report::new(),
             missing: Vec::new(),
             released: None,
             name: RunName { id: random_name(), application: migrator.application.clone() },
-            began: Instant::now(),
         }
     }
 
@@ -62,14 +61,14 @@ impl<'a> Run<'a> {
     ///
     /// The future is boxed here, in a function that is not async: the compiler generates the code of a future where it
     /// is polled, and that would be every program that calls this, each time it is built.
-    pub(crate) fn on(client: &'a Client, migrator: &'a Migrator, work: Work) -> Running<'a> {
-        Box::pin(Self::new(migrator, client).run(work))
+    pub(crate) fn on(wire: Wire<'a>, migrator: &'a Migrator, work: Work) -> Running<'a> {
+        Box::pin(Self::new(migrator, wire).run(work))
     }
 
     async fn run(mut self, work: Work) -> Result<Report, Error> {
         let outcome = self.boot(work).await;
         self.report.flights = self.wire.flights();
-        self.report.took = self.began.elapsed();
+        self.report.took = self.wire.took();
         match outcome {
             Ok(()) => {
                 tracing::debug!(report = %self.report, "dunlin run ended");
@@ -80,9 +79,8 @@ impl<'a> Run<'a> {
     }
 
     async fn boot(&mut self, work: Work) -> Result<(), Error> {
-        self.migrator.check_build()?;
-        if let Work::Migrate(target) = work
-            && let Some(state) = self.nothing_to_do(target).await?
+        if let Work::Migrate(target, looked) = work
+            && let Some(state) = self.nothing_to_do(target, looked).await?
         {
             self.report.state = state;
             return Ok(());
@@ -101,18 +99,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Looks whether there is anything to do, without a lock. One flight where there is not.
-    async fn nothing_to_do(&mut self, target: Target) -> Result<Option<State>, Error> {
+    /// Looks whether there is anything to do, without a lock.
+    async fn nothing_to_do(&mut self, target: Target, looked: Option<Look>) -> Result<Option<State>, Error> {
         let migrator = self.migrator;
-        if target == Target::Latest {
-            match migrator.look(&self.wire).await? {
-                Look::Current => {
-                    self.report.already = migrator.set.len();
-                    return Ok(Some(State::Current));
-                }
-                Look::Nothing => return Ok(migrator.set.is_empty().then_some(State::Current)),
-                Look::Other => {}
-            }
+        if looked == Some(Look::Nothing) {
+            return Ok(migrator.set.is_empty().then_some(State::Current));
         }
         let records = migrator.records(&self.wire).await?.unwrap_or_default();
         let plan = planner::plan(&migrator.set, &records, target, &migrator.rules)?;
@@ -150,9 +141,9 @@ impl<'a> Run<'a> {
         tracing::info!(history = %migrator.history, "waiting for the migration lock");
         let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
         let mut wait = Wait::new(migrator.deadline, &told);
-        let to_latest = matches!(work, Work::Migrate(Target::Latest));
+        let to_latest = matches!(work, Work::Migrate(Target::Latest, _));
         let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
-        let peek = [migrator.sql.has_digest(), migrator.sql.digest()];
+        let peek = [migrator.sql.has_digest(), migrator.sql.digest().to_owned()];
         let polled = migrator.key.poll(&self.wire, &peek, is_current, &mut wait).await;
         self.report.waited = wait.waited();
         Ok(polled? == Polled::Locked)
@@ -161,7 +152,7 @@ impl<'a> Run<'a> {
     async fn under_lock(&mut self, work: Work, facts: &Facts, records: &[Record]) -> Result<(), Error> {
         let migrator = self.migrator;
         let plan = match work {
-            Work::Migrate(target) => planner::plan(&migrator.set, records, target, &migrator.rules)?,
+            Work::Migrate(target, _) => planner::plan(&migrator.set, records, target, &migrator.rules)?,
             Work::Stamp(target) => planner::stamp(&migrator.set, records, target)?,
         };
         self.report.already = self.known(records);
@@ -179,7 +170,7 @@ impl<'a> Run<'a> {
         }
         tracing::info!(steps = plan.steps().len(), "migrating");
         let outcome = match work {
-            Work::Migrate(_) => self.apply(&plan, records).await,
+            Work::Migrate(..) => self.apply(&plan, records).await,
             Work::Stamp(_) => self.stamp(&plan).await,
         };
         self.report.state = self.ledger.state(&migrator.set);

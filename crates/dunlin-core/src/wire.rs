@@ -1,4 +1,5 @@
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
 use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
@@ -9,16 +10,22 @@ use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryRow};
 /// A flight is one wait for the server: a message, or several that are sent without waiting in between.
 pub(crate) struct Wire<'a> {
     client: &'a Client,
+    began: Instant,
     flights: AtomicU32,
 }
 
 impl<'a> Wire<'a> {
     pub(crate) fn new(client: &'a Client) -> Self {
-        Self { client, flights: AtomicU32::new(0) }
+        Self { client, began: Instant::now(), flights: AtomicU32::new(0) }
     }
 
     pub(crate) fn client(&self) -> &'a Client {
         self.client
+    }
+
+    /// How long it has been in use.
+    pub(crate) fn took(&self) -> Duration {
+        self.began.elapsed()
     }
 
     pub(crate) fn flights(&self) -> u32 {
