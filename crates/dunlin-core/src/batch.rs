@@ -231,11 +231,11 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         if self.all_or_nothing {
             self.flight.push(["COMMIT"]);
         }
-        self.flight.push(Session::RESET);
         if self.ends_the_run {
-            self.flight.push(Session::END);
+            self.flight.push(Session::give_back());
             self.flight.push([self.run.migrator.key.unlock()]);
         } else {
+            self.flight.push(Session::RESET);
             self.flight.push([self.run.session.restore()]);
         }
         self.send().await?;

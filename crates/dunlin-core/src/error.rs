@@ -347,9 +347,7 @@ impl Error {
                 Some(failure) => {
                     Self::new(Problem::Migration { id, direction, location: None, failure, then })
                 }
-                None => {
-                    Self::new(Problem::Connection { doing: format!("migration {id} ran") }).caused_by(error)
-                }
+                None => Self::new(Problem::Connection { doing: format!("migration {id}") }).caused_by(error),
             },
             Err(source) => Self::new(Problem::Code { id, direction, then }).caused_by(source),
         }
@@ -376,7 +374,7 @@ impl Error {
                 return Self::verify(id, None, "its Rust code says so".to_owned(), None).caused_by(source);
             }
         };
-        Self::new(Problem::Connection { doing: format!("migration {id} was verified") }).caused_by(source)
+        Self::new(Problem::Connection { doing: format!("verifying migration {id}") }).caused_by(source)
     }
 
     pub(crate) fn not_recorded(table: &HistoryTable, id: &MigrationId) -> Self {

@@ -18,7 +18,7 @@ fn connections() {
     ");
     let error = Error::database("reading the history", lost());
     assert_eq!(error.kind(), ErrorKind::Connection);
-    insta::assert_snapshot!(error, @"the connection was lost while reading the history: the history says what was done, run again to go on");
+    insta::assert_snapshot!(error, @"the connection was lost (reading the history): the history says what was done, run again to go on");
     insta::assert_snapshot!(Error::no_connection("the pool is closed"), @"can't connect to PostgreSQL: check the address, the credentials and that the server runs");
 }
 

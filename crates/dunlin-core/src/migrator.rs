@@ -259,7 +259,7 @@ impl Migrator {
     }
 
     /// Checks that every migration of the set is applied, for a service that leaves migrating to somebody else: one
-    /// flight that needs SELECT on the history alone and works on a standby.
+    /// flight where it is. It needs SELECT on the history alone and works on a standby.
     ///
     /// # Errors
     ///

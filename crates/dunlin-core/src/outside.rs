@@ -30,10 +30,7 @@ impl Run<'_> {
         records: &[Record],
     ) -> Result<(), Stumble> {
         self.tell_start(task);
-        let journal = match task.direction() {
-            Direction::Up => Journal::of_up(task.migration()),
-            Direction::Down => Journal::of_down(task.migration()),
-        };
+        let journal = task.journal();
         let mut done = self.begin_journal(task, &journal).await?;
         // Whether an earlier run may have finished the next statement without being able to say so.
         let mut uncertain = records.iter().any(|record| {
@@ -264,19 +261,20 @@ impl Run<'_> {
     /// Verifies in a transaction that is rolled back.
     async fn verify_outside(&self, task: &Task<'_>) -> Result<(), Stumble> {
         let lost = |error| self.broken_off(task, error);
-        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-        match task.verification() {
-            Verification::Nothing => return Ok(()),
+        let verification = task.verification();
+        if let Verification::Nothing = verification {
+            return Ok(());
+        }
+        self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
+        self.wire.rows("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.map_err(lost)?;
+        match verification {
+            Verification::Nothing => {}
             Verification::Script(script) => {
-                self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
-                self.wire.rows(begin).await.map_err(lost)?;
                 self.wire.count_flight();
                 let answers = verify::ask(self.wire.client(), script).await;
                 Stumble::of_answers(task, script, answers)?;
             }
             Verification::Code => {
-                self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
-                self.wire.rows(begin).await.map_err(lost)?;
                 self.call(task, Hook::Verify)
                     .await
                     .map_err(|error| Stumble::of_hook(task, Hook::Verify, error))?;
@@ -316,12 +314,9 @@ impl Run<'_> {
         }
     }
 
-    /// Writes down how far a migration outside a transaction has come, and that it goes no further.
+    /// Writes down how far a migration outside a transaction has come, and that it goes no further. No transaction is open.
     pub(crate) async fn give_up(&mut self, task: &Task<'_>, error: Error) -> Error {
-        let journal = match task.direction() {
-            Direction::Up => Journal::of_up(task.migration()),
-            Direction::Down => Journal::of_down(task.migration()),
-        };
+        let journal = task.journal();
         let version = task.member.version();
         let done = self.ledger.progress(version, task.direction());
         let event = Event {
@@ -340,7 +335,6 @@ impl Run<'_> {
             sql.event(&event, &self.name),
         ];
         self.ledger.advance(version, state, done);
-        let _ = self.wire.rows(&self.session.recover()).await;
         let _ = self.own_transaction(&statements).await;
         error
     }

@@ -14,7 +14,7 @@ use crate::{HistoryTable, MigrationId, Target};
 pub(crate) enum Problem {
     #[error("can't connect to PostgreSQL: check the address, the credentials and that the server runs")]
     Connect,
-    #[error("the connection was lost while {doing}: the history says what was done, run again to go on")]
+    #[error("the connection was lost ({doing}): the history says what was done, run again to go on")]
     Connection { doing: String },
     #[error("PostgreSQL refused {doing}: {failure}")]
     Database { doing: String, failure: Failure },

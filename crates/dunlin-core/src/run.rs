@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs on `client`.
+    /// Runs on a connection.
     ///
     /// The future is boxed here, in a function that is not async: the compiler generates the code of a future where it
     /// is polled, and that would be every program that calls this, each time it is built.
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
         let Some((facts, records)) = self.lock(&work).await? else {
             self.report.state = State::Current;
             self.report.already = self.migrator.set.len();
-            return self.leave().await;
+            return Ok(());
         };
         match self.under_lock(work, &facts, &records).await {
             Ok(()) => self.release().await,
@@ -266,8 +266,7 @@ impl<'a> Run<'a> {
         let unlocked = match self.released {
             Some(unlocked) => unlocked,
             None => {
-                let end = Session::END.join("; ");
-                let message = format!("RESET ALL; {end}; {}", self.migrator.key.unlock());
+                let message = format!("{}; {}", Session::give_back().join("; "), self.migrator.key.unlock());
                 let rows = self.wire.rows(&message).await;
                 let rows = rows.map_err(|error| Error::database("releasing the migration lock", error))?;
                 rows.first().is_some_and(LockKey::is_unlocked)
@@ -276,16 +275,10 @@ impl<'a> Run<'a> {
         if unlocked { Ok(()) } else { Err(Error::lock_lost()) }
     }
 
-    /// Gives the session back as it was, where no lock was had.
-    async fn leave(&self) -> Result<(), Error> {
-        let left = self.wire.rows("RESET ALL").await;
-        left.map(drop).map_err(|error| Error::database("the session's settings", error))
-    }
-
     /// Leaves neither a transaction nor the lock behind, whatever state the session is in. The error that led here is
     /// the one that counts.
     async fn abandon(&self) {
-        let _ = self.wire.rows("ROLLBACK; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL").await;
+        let _ = self.wire.rows(&format!("ROLLBACK; {}", Session::give_back().join("; "))).await;
         let _ = self.wire.rows(&self.migrator.key.unlock()).await;
     }
 }

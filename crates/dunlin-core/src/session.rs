@@ -76,8 +76,11 @@ impl Session {
     /// The same between two migrations of one flight, where the role is reset already.
     pub(crate) const RESET_BETWEEN: [&'static str; 2] = ["RESET ALL", "DISCARD TEMP"];
 
-    /// What does no harm to the next migration, and is left to the end of the run.
-    pub(crate) const END: [&'static str; 2] = ["CLOSE ALL", "UNLISTEN *"];
+    /// The statements at the end of a run: the same, and what does no harm to the next migration.
+    pub(crate) fn give_back() -> [&'static str; 6] {
+        let [authorization, role, all, temporary] = Self::RESET;
+        [authorization, role, all, temporary, "CLOSE ALL", "UNLISTEN *"]
+    }
 
     /// Undoes what a script may have set about how the text of the next message is read: the server reads a message as a
     /// whole, before a reset inside it runs.
@@ -108,13 +111,13 @@ impl Session {
     /// The settings of one transaction, a statement each: the server sets a parameter in less time than it plans a call of
     /// `set_config`.
     pub(crate) fn local(&self, settings: &Local<'_>) -> Vec<String> {
-        self.statements("SET LOCAL", settings)
+        self.statements(Scope::Transaction, settings)
     }
 
     /// Gives the session to a migration outside a transaction: nothing that came before is left, and its own timeouts
     /// and path stay until the next reset.
     pub(crate) fn lend(&self, settings: &Local<'_>) -> String {
-        format!("{}; {}", Self::RESET.join("; "), self.statements("SET", settings).join("; "))
+        format!("{}; {}", Self::RESET.join("; "), self.statements(Scope::Session, settings).join("; "))
     }
 
     /// Takes the session back.
@@ -131,7 +134,11 @@ impl Session {
         )
     }
 
-    fn statements(&self, set: &str, settings: &Local<'_>) -> Vec<String> {
+    fn statements(&self, scope: Scope, settings: &Local<'_>) -> Vec<String> {
+        let (set, local) = match scope {
+            Scope::Transaction => ("SET LOCAL", true),
+            Scope::Session => ("SET", false),
+        };
         let mut statements: Vec<_> = self
             .known()
             .filter(|(name, _)| !NOT_LOCAL.contains(name))
@@ -141,7 +148,6 @@ impl Session {
         statements.push(format!("{set} statement_timeout = '{}'", milliseconds(settings.statement_timeout)));
         if let Some(path) = settings.search_path {
             // The one setting that is a list: `SET` would take a literal for one name.
-            let local = set == "SET LOCAL";
             statements
                 .push(format!("SELECT pg_catalog.set_config('search_path', {}, {local})", literal(path)));
         }
@@ -150,6 +156,13 @@ impl Session {
         }
         statements
     }
+}
+
+/// How long a setting holds.
+#[derive(Clone, Copy)]
+enum Scope {
+    Transaction,
+    Session,
 }
 
 /// What one migration's transaction is set to, besides the session's settings.

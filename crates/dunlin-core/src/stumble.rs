@@ -43,7 +43,7 @@ impl Stumble {
         let Broken { error, location, .. } = broken;
         let (id, direction) = (task.id().clone(), task.direction());
         let Some(failure) = Failure::of(&error) else {
-            return Stumble::Fatal(Error::database(format!("migration {id} ran"), error));
+            return Stumble::Fatal(Error::database(format!("migration {id}"), error));
         };
         if LockKey::is_lost(&error) {
             return Stumble::Fatal(Error::lock_lost());

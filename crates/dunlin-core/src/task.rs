@@ -1,3 +1,4 @@
+use crate::journal::Journal;
 use crate::migration::Migration;
 use crate::plan::{Direction, Step};
 use crate::set::Member;
@@ -34,6 +35,14 @@ impl<'m> Task<'m> {
         match self.direction() {
             Direction::Up => Some(sql.up_script()),
             Direction::Down => sql.down_script(),
+        }
+    }
+
+    /// The statements to run one by one, where it is outside a transaction.
+    pub(crate) fn journal(&self) -> Journal<'m> {
+        match self.direction() {
+            Direction::Up => Journal::of_up(self.migration()),
+            Direction::Down => Journal::of_down(self.migration()),
         }
     }
 

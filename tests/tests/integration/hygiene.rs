@@ -325,3 +325,16 @@ async fn a_hook_that_ends_the_transaction_of_verify_leaves_none_open() {
     client.batch_execute("SELECT 1").await.unwrap();
     assert_eq!(left_behind(&client).await, (0, 0));
 }
+
+#[tokio::test]
+async fn a_run_that_fails_leaves_nothing_in_the_caller_s_session() {
+    let database = database().await;
+    let mut client = database.connect().await.unwrap();
+    let first = "CREATE TEMP TABLE t AS SELECT 1 AS id; LISTEN news; DECLARE c CURSOR WITH HOLD FOR SELECT 1; SET work_mem = '9MB'";
+    run(&mut client, texts(&[first, "SELECT 1/0"])).await.unwrap_err();
+    assert_eq!(history(&client).await, "1 applied");
+    assert_eq!(count(&client, "pg_listening_channels()").await, 0);
+    assert_eq!(count(&client, "pg_cursors WHERE is_holdable").await, 0);
+    assert_eq!(count(&client, "pg_settings WHERE name = 'work_mem' AND setting = '9216'").await, 0);
+    assert!(!exists(&client, "pg_temp.t").await);
+}
