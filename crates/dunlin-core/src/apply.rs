@@ -15,7 +15,7 @@ use crate::run::Run;
 use crate::session::{Local, Session};
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
-use crate::{BoxError, Context, Error, ErrorKind, MigrationId};
+use crate::{Context, Error, ErrorKind, MigrationId};
 
 /// The most text that travels in one flight, in bytes. It bounds what the server parses and holds at once.
 const FLIGHT_BYTES: usize = 4 << 20;
@@ -32,7 +32,6 @@ impl Run<'_> {
         let mut left = tasks.as_slice();
         let mut most = usize::MAX;
         let mut jitter = Jitter::retrying();
-        let mut patience = self.migrator.deadline.saturating_sub(self.report.waited);
         while let Some(task) = left.first() {
             let (before, began) = (self.report.done.len(), Instant::now());
             let attempt = match task.is_outside_transaction() {
@@ -60,11 +59,11 @@ impl Run<'_> {
                 Err(Stumble::Transient { error, code }) => {
                     // What went well on the way is not waiting for others.
                     match done {
-                        0 => patience = patience.saturating_sub(began.elapsed()),
+                        0 => self.patience = self.patience.saturating_sub(began.elapsed()),
                         _ => jitter = Jitter::retrying(),
                     }
                     let pause = jitter.again();
-                    if patience < pause {
+                    if self.patience < pause {
                         if task.is_outside_transaction() {
                             return Err(self.give_up(task, error).await);
                         }
@@ -76,14 +75,18 @@ impl Run<'_> {
                     self.report.retries = self.report.retries.saturating_add(1);
                     self.recover(None).await?;
                     tokio::time::sleep(pause).await;
-                    patience = patience.saturating_sub(pause);
+                    self.patience = self.patience.saturating_sub(pause);
                 }
                 Err(Stumble::Failed(error)) => {
                     tracing::error!(migration = %task.id(), %error, "migration failed");
                     return Err(error);
                 }
-                // Without the lock, the history is somebody else's to write.
-                Err(Stumble::Fatal(error)) if error.kind() == ErrorKind::LockLost => return Err(error),
+                // Without the lock, the history is somebody else's to write; without a connection, nobody's.
+                Err(Stumble::Fatal(error))
+                    if matches!(error.kind(), ErrorKind::LockLost | ErrorKind::Connection) =>
+                {
+                    return Err(error);
+                }
                 Err(Stumble::Fatal(error)) => {
                     self.tell_failure(task.id(), &error).await;
                     return Err(error);
@@ -170,11 +173,11 @@ impl Run<'_> {
         self.migrator.observer.notify(Progress::Started { id: task.id(), direction: task.direction() });
     }
 
-    pub(crate) fn tell_end(&mut self, task: &Task<'_>, took: Duration) {
-        let (id, direction) = (task.id(), task.direction());
+    pub(crate) fn tell_end(&mut self, done: Done) {
+        let Done { id, direction, took } = &done;
         tracing::info!(migration = %id, %direction, ?took, "migration done");
-        self.migrator.observer.notify(Progress::Finished { id, direction, took });
-        self.report.done.push(Done { id: id.clone(), direction, took });
+        self.migrator.observer.notify(Progress::Finished { id, direction: *direction, took: *took });
+        self.report.done.push(done);
     }
 
     /// The statement timeouts and the path that a migration's own SQL runs with.
@@ -200,13 +203,19 @@ impl Run<'_> {
     }
 
     /// Calls a hook of a migration that is Rust.
-    pub(crate) async fn call(&self, task: &Task<'_>, hook: Hook) -> Result<(), BoxError> {
+    pub(crate) async fn call(&self, task: &Task<'_>, hook: Hook) -> Result<(), Stumble> {
         let migrator = self.migrator;
         let cx = Context::new(self.wire.client(), task.id(), &migrator.resources, &migrator.observer);
-        match hook {
+        let called = match hook {
             Hook::Up => task.migration().up(&cx).await,
             Hook::Down => task.migration().down(&cx).await,
             Hook::Verify => task.migration().verify(&cx).await,
-        }
+        };
+        let Err(error) = called else { return Ok(()) };
+        // Whatever the hook has made of it, a lost connection is one.
+        Err(match self.wire.client().check_connection().await {
+            Ok(()) => Stumble::of_hook(task, hook, error),
+            Err(_) => Stumble::Fatal(Error::lost(format!("migration {}", task.id()), error)),
+        })
     }
 }

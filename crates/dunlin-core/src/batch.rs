@@ -146,7 +146,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             let (run, committed) = (&mut *self.run, &mut self.committed);
             let on_commit = |recorded: Recorded| {
                 if let Some(task) = tasks.get(*committed) {
-                    run.tell_end(task, recorded.took);
+                    run.tell_end(task.done(recorded.took));
                 }
                 *committed = committed.saturating_add(1);
             };
@@ -204,7 +204,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     /// Sends what there is and calls the hook, all inside the migration's transaction. One flight of ours.
     pub(crate) async fn code(&mut self, task: &Task<'_>, hook: Hook) -> Result<(), Stumble> {
         self.send().await?;
-        self.run.call(task, hook).await.map_err(|error| Stumble::of_hook(task, hook, error))
+        self.run.call(task, hook).await
     }
 
     /// Verifies inside the migration's transaction, in a savepoint that is rolled back. One flight.
@@ -244,7 +244,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         }
         if self.all_or_nothing {
             for (task, recorded) in self.tasks.iter().zip(std::mem::take(&mut self.uncommitted)) {
-                self.run.tell_end(task, recorded.took);
+                self.run.tell_end(task.done(recorded.took));
             }
         }
         Ok(())

@@ -2,10 +2,11 @@ use std::fmt;
 use std::time::Duration;
 
 use dunlin_script::Diagnostic;
+use tokio_postgres::Error as PgError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::assess::Finding;
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::lock::Holder;
 use crate::plan::Direction;
 use crate::problem::{Problem, at};
@@ -214,6 +215,25 @@ impl Error {
     }
 }
 
+/// What a run asks.
+impl Error {
+    /// Whether the server has refused a connection for a reason that passes.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.answer().is_some_and(failure::is_passing)
+    }
+
+    /// Whether the server has refused a connection for a reason that stays.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.answer().is_some_and(|code| !failure::is_passing(code))
+    }
+
+    /// The code of what the server has said, by whatever way it came here.
+    fn answer(&self) -> Option<&SqlState> {
+        self.code()
+            .or_else(|| failure::server_errors(std::error::Error::source(self)).find_map(PgError::code))
+    }
+}
+
 /// How errors are made.
 impl Error {
     fn new(problem: Problem) -> Self {
@@ -245,6 +265,11 @@ impl Error {
             Some(failure) => Self::new(Problem::Database { doing, failure }),
             None => Self::new(Problem::Connection { doing }).caused_by(error),
         }
+    }
+
+    /// The connection was lost while `doing` something, as its cause tells or not.
+    pub(crate) fn lost(doing: impl Into<String>, cause: BoxError) -> Self {
+        Self::new(Problem::Connection { doing: doing.into() }).caused_by(cause)
     }
 
     pub(crate) fn script(id: MigrationId, diagnostics: Vec<Diagnostic>) -> Self {

@@ -1,5 +1,6 @@
 use std::fmt;
 
+use tokio_postgres::Error as PgError;
 use tokio_postgres::error::{DbError, ErrorPosition, Severity, SqlState};
 
 /// What the server said, without what may hold row values.
@@ -12,7 +13,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// What the server said; nothing when it said nothing but that the connection ends.
-    pub(crate) fn of(error: &tokio_postgres::Error) -> Option<Self> {
+    pub(crate) fn of(error: &PgError) -> Option<Self> {
         let ended =
             |error: &&DbError| matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
         error.as_db_error().filter(|error| !ended(error)).map(|error| Self {
@@ -42,6 +43,18 @@ impl fmt::Display for Failure {
         }
         Ok(())
     }
+}
+
+/// The driver's errors among an error and its causes.
+pub(crate) fn server_errors<'e>(
+    error: Option<&'e (dyn std::error::Error + 'static)>,
+) -> impl Iterator<Item = &'e PgError> {
+    std::iter::successors(error, |error| error.source()).filter_map(|error| error.downcast_ref())
+}
+
+/// Whether a server that refused a connection may take the next one: it is starting up, or has too many clients.
+pub(crate) fn is_passing(code: &SqlState) -> bool {
+    *code == SqlState::TOO_MANY_CONNECTIONS || code.code().starts_with("57P") || code.code().starts_with("08")
 }
 
 /// Where in the text of the message that was sent the error is, counted in characters from 1.

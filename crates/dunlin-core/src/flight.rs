@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryMessage, SimpleQueryRow, SimpleQueryStream};
 
 use crate::error::Location;
-use crate::failure;
+use crate::failure::{self, Failure};
 use crate::history_sql::Recorded;
 use crate::sql_migration::SqlScript;
 
@@ -140,7 +140,8 @@ impl<'m> Flight<'m> {
             SqlState::NO_ACTIVE_SQL_TRANSACTION,
             SqlState::S_E_INVALID_SPECIFICATION,
         ];
-        let unparsed = completed == 0 && error.code().is_some_and(|code| !states.contains(code));
+        let unparsed = completed == 0
+            && Failure::of(&error).is_some_and(|it| it.code().is_some_and(|code| !states.contains(code)));
         Broken { unparsed, completed, error, segment, location }
     }
 

@@ -6,8 +6,9 @@ use tokio_postgres::SimpleQueryRow;
 
 use crate::history::{LAYOUT, Origin, Record, RecordState};
 use crate::ident::literal;
+use crate::report::Done;
 use crate::wire::{flag, text, value};
-use crate::{Error, HistoryTable, MigrationId};
+use crate::{Direction, Error, HistoryTable, MigrationId};
 
 /// The columns of layout 1, in order, as the catalog tells them.
 const COLUMNS: &str = "ordinal int8, version int8, name text, state text, checksum text, checksum_raw text, \
@@ -173,6 +174,19 @@ impl HistorySql {
         statements
     }
 
+    /// What a run has applied and reverted, in order, in rows for [`done_of`]. Safe under any `search_path`.
+    pub(crate) fn done_by(&self, run: &RunName) -> String {
+        format!(
+            "SELECT e.version, e.name, e.event, h.took_us FROM {events} AS e LEFT JOIN {history} AS h \
+             ON h.version OPERATOR(pg_catalog.=) e.version AND h.run_id OPERATOR(pg_catalog.=) e.run_id \
+             WHERE e.run_id OPERATOR(pg_catalog.=) '{run}' AND (e.event OPERATOR(pg_catalog.=) 'applied' \
+             OR e.event OPERATOR(pg_catalog.=) 'reverted') ORDER BY e.id",
+            events = self.events,
+            history = self.history,
+            run = run.id,
+        )
+    }
+
     /// Adds a row. It returns the columns that [`Recorded::of`] reads.
     pub(crate) fn insert(&self, row: &NewRecord<'_>, run: &RunName) -> String {
         format!(
@@ -252,6 +266,16 @@ impl HistorySql {
     }
 }
 
+/// What a row of [`HistorySql::done_by`] says was done.
+pub(crate) fn done_of(row: &SimpleQueryRow) -> Option<Done> {
+    let direction = match text(row, "event")? {
+        "reverted" => Direction::Down,
+        _ => Direction::Up,
+    };
+    let id = MigrationId::new(value(row, "version")?, text(row, "name")?);
+    Some(Done { id, direction, took: microseconds(row, "took_us").unwrap_or_default() })
+}
+
 /// Remembers when a migration's transaction began, for [`TOOK`].
 pub(crate) const STARTED: &str = "pg_catalog.set_config('dunlin.started', \
                                   pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.text, true)";
@@ -323,8 +347,8 @@ pub(crate) struct Facts {
     pub(crate) history: bool,
     /// Why nothing can be written.
     pub(crate) read_only: Option<&'static str>,
+    pub(crate) events: bool,
     schema: bool,
-    events: bool,
     head: bool,
 }
 

@@ -7,6 +7,7 @@ use dunlin_script::Digest;
 use tokio_postgres::SimpleQueryRow;
 
 use crate::jitter::Jitter;
+use crate::session::Session;
 use crate::wire::{Wire, flag, text, value};
 use crate::{Error, HistoryTable};
 
@@ -41,6 +42,27 @@ impl LockKey {
         format!("SELECT pg_catalog.pg_advisory_unlock({CLASS}, {}) AS unlocked", self.0)
     }
 
+    /// Ends whatever a session is in the midst of: its transaction, what it was set to, the lock if it has it.
+    pub(crate) fn leave(self) -> String {
+        format!(
+            "ROLLBACK; {}; {} FROM {} WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()",
+            Session::give_back().join("; "),
+            self.unlock(),
+            self.held(),
+        )
+    }
+
+    /// The sessions that hold it, as a table `l` of `pid`. Safe under any `search_path`.
+    fn held(self) -> String {
+        format!(
+            "(SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted \
+             AND l.objsubid OPERATOR(pg_catalog.=) 2 AND l.classid OPERATOR(pg_catalog.=) {CLASS}::pg_catalog.oid \
+             AND l.objid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND l.database OPERATOR(pg_catalog.=) \
+             (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) AS l",
+            u32::from_ne_bytes(self.0.to_ne_bytes())
+        )
+    }
+
     /// Reads the row of [`unlock`](Self::unlock): whether the lock was held until then.
     pub(crate) fn is_unlocked(row: &SimpleQueryRow) -> bool {
         flag(row, "unlocked")
@@ -67,11 +89,8 @@ impl LockKey {
         format!(
             "SELECT l.pid, a.application_name, a.client_addr, pg_catalog.left(a.query, 80) AS query, \
              pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.backend_start)) AS age \
-             FROM pg_catalog.pg_locks AS l LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid \
-             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 \
-             AND l.classid = {CLASS} AND l.objid = {}::pg_catalog.oid \
-             AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())",
-            u32::from_ne_bytes(self.0.to_ne_bytes())
+             FROM {} LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid",
+            self.held()
         )
     }
 

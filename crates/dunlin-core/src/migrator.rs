@@ -10,7 +10,8 @@ use crate::history_sql::{HistorySql, NOT_OURS, digest_of};
 use crate::lock::LockKey;
 use crate::planner::{self, Rules};
 use crate::progress::{Observer, Progress};
-use crate::run::{Run, Work, is_undefined, reading};
+use crate::run::{Run, Trip, Work, is_undefined, reading};
+use crate::undo::Undo;
 use crate::verification::Verification;
 use crate::wire::Wire;
 use crate::{
@@ -199,8 +200,10 @@ impl Migrator {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves `client` with a transaction or the lock, until it is closed: drop the client as well.
-    /// What was committed is in the history, and the next run goes on.
+    /// Dropping the future undoes what is under way and frees the lock, on `client` itself: a request to cancel the
+    /// statement that runs is sent, in clear text, and the end of the transaction behind it. (A configuration that
+    /// requires TLS gets no such request: there the statement runs to its end first.) What was committed is in the
+    /// history, and the next run goes on.
     pub async fn run(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
         self.check_build()?;
         let wire = Wire::new(client);
@@ -211,7 +214,18 @@ impl Migrator {
         if looked == Some(Look::Current) {
             return Ok(Report::nothing_to_do(self.set.len(), wire.took()));
         }
-        Run::on(wire, self, Work::Migrate(target, looked)).await
+        self.work(client, wire, Work::Migrate(target, looked)).await
+    }
+
+    /// Works on a client that lives on.
+    async fn work(&self, client: &Client, wire: Wire<'_>, work: Work) -> Result<Report, Error> {
+        let undo = Undo::on_drop(client, self.key.leave());
+        let (Trip { report, .. }, outcome) = Run::on(wire, self, work, Trip::new(self)).await;
+        undo.disarm();
+        match outcome {
+            Ok(()) => Ok(report),
+            Err(error) => Err(error.after(report)),
+        }
     }
 
     /// Declares in the history that exactly the migrations up to `target` are applied, without running any. It is how a
@@ -226,7 +240,7 @@ impl Migrator {
     /// As [`run`](Self::run); the stamp itself is one transaction.
     pub async fn stamp(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
         self.check_build()?;
-        Run::on(Wire::new(client), self, Work::Stamp(target)).await
+        self.work(client, Wire::new(client), Work::Stamp(target)).await
     }
 
     /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything.
@@ -297,7 +311,7 @@ impl Migrator {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves `client` inside a transaction: drop the client as well.
+    /// Dropping the future rolls the transaction back, as that of [`run`](Self::run) does.
     pub async fn verify(&self, client: &mut Client) -> Result<Verification, Error> {
         crate::verification::verify(self, client).await
     }

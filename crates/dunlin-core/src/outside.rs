@@ -40,12 +40,15 @@ impl Run<'_> {
         });
         self.lend_session(task, &journal, done).await.map_err(|error| self.broken_off(task, error))?;
         if task.script().is_none() {
-            let outcome = match self.call(task, Hook::of(task.direction())).await {
-                Ok(()) => self.left_no_transaction().await,
-                Err(error) => Err(error),
+            let hook = Hook::of(task.direction());
+            let outcome = match self.call(task, hook).await {
+                Ok(()) => {
+                    let left = self.left_no_transaction().await;
+                    left.map_err(|error| Stumble::of_hook(task, hook, error))
+                }
+                Err(stumble) => Err(stumble),
             };
-            if let Err(error) = outcome {
-                let stumble = Stumble::of_hook(task, Hook::of(task.direction()), error);
+            if let Err(stumble) = outcome {
                 return Err(self.failed(task, stumble, &journal, 0).await);
             }
         }
@@ -153,7 +156,7 @@ impl Run<'_> {
             format!("{}; {}", self.in_own_transaction(&statements).join("; "), self.session.take_back());
         let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;
         if let Some(recorded) = rows.iter().find_map(|row| Recorded::of(row, &self.name.id)) {
-            self.tell_end(task, recorded.took);
+            self.tell_end(task.done(recorded.took));
         }
         Ok(())
     }
@@ -275,9 +278,7 @@ impl Run<'_> {
                 Stumble::of_answers(task, script, answers)?;
             }
             Verification::Code => {
-                self.call(task, Hook::Verify)
-                    .await
-                    .map_err(|error| Stumble::of_hook(task, Hook::Verify, error))?;
+                self.call(task, Hook::Verify).await?;
             }
         }
         self.wire.rows("ROLLBACK").await.map(drop).map_err(lost)

@@ -44,6 +44,13 @@ pub enum Progress<'a> {
         /// How long it took on the server.
         took: Duration,
     },
+    /// The connection was lost, or the server takes none yet: the run connects again and goes on with what the history
+    /// says.
+    #[non_exhaustive]
+    Reconnecting {
+        /// How long the runner sleeps before it tries.
+        pause: Duration,
+    },
     /// A migration met a lock, a deadlock or a serialization failure and is tried again.
     #[non_exhaustive]
     Retrying {

@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryRow};
 
 use crate::history::Record;
-use crate::history_sql::{Facts, RunName, digest_of};
+use crate::history_sql::{Facts, RunName, digest_of, done_of};
 use crate::jitter::random_name;
 use crate::ledger::Ledger;
 use crate::lock::{LockKey, Polled, Wait};
@@ -22,6 +22,31 @@ use crate::{Error, Migrator, Report, State, Target};
 /// How long the library's own statements wait for a lock on the history.
 const OWN_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What a run takes along when it goes on with another connection.
+#[derive(Debug)]
+pub(crate) struct Trip {
+    pub(crate) name: RunName,
+    pub(crate) report: Report,
+    /// How long it may still wait for others.
+    pub(crate) patience: Duration,
+    /// Whether an earlier connection was lost: what it had begun may be committed without its having heard of it.
+    pub(crate) is_resumed: bool,
+    /// Whether a migration was under way when it ended.
+    pub(crate) was_applying: bool,
+}
+
+impl Trip {
+    pub(crate) fn new(migrator: &Migrator) -> Self {
+        Self {
+            name: RunName { id: random_name(), application: migrator.application.clone() },
+            report: Report::new(),
+            patience: migrator.deadline,
+            is_resumed: false,
+            was_applying: false,
+        }
+    }
+}
+
 /// One run of a migrator on one connection.
 pub(crate) struct Run<'a> {
     pub(crate) migrator: &'a Migrator,
@@ -29,6 +54,10 @@ pub(crate) struct Run<'a> {
     pub(crate) session: Session,
     pub(crate) ledger: Ledger,
     pub(crate) report: Report,
+    /// How long it may still wait for others.
+    pub(crate) patience: Duration,
+    is_resumed: bool,
+    is_applying: bool,
     /// Whether the lock was still held when the last migrations gave it back, if they did.
     pub(crate) released: Option<bool>,
     /// The statements that create what is missing of the history; they travel with the first migrations.
@@ -44,16 +73,20 @@ pub(crate) enum Work {
 }
 
 impl<'a> Run<'a> {
-    fn new(migrator: &'a Migrator, wire: Wire<'a>) -> Self {
+    fn new(migrator: &'a Migrator, wire: Wire<'a>, trip: Trip) -> Self {
+        let Trip { name, report, patience, is_resumed, .. } = trip;
         Self {
             migrator,
             wire,
             session: Session::default(),
             ledger: Ledger::default(),
-            report: Report::new(),
+            report,
+            patience,
+            is_resumed,
+            is_applying: false,
             missing: Vec::new(),
             released: None,
-            name: RunName { id: random_name(), application: migrator.application.clone() },
+            name,
         }
     }
 
@@ -61,21 +94,16 @@ impl<'a> Run<'a> {
     ///
     /// The future is boxed here, in a function that is not async: the compiler generates the code of a future where it
     /// is polled, and that would be every program that calls this, each time it is built.
-    pub(crate) fn on(wire: Wire<'a>, migrator: &'a Migrator, work: Work) -> Running<'a> {
-        Box::pin(Self::new(migrator, wire).run(work))
+    pub(crate) fn on(wire: Wire<'a>, migrator: &'a Migrator, work: Work, trip: Trip) -> Running<'a> {
+        Box::pin(Self::new(migrator, wire, trip).run(work))
     }
 
-    async fn run(mut self, work: Work) -> Result<Report, Error> {
+    async fn run(mut self, work: Work) -> (Trip, Result<(), Error>) {
         let outcome = self.boot(work).await;
-        self.report.flights = self.wire.flights();
-        self.report.took = self.wire.took();
-        match outcome {
-            Ok(()) => {
-                tracing::debug!(report = %self.report, "dunlin run ended");
-                Ok(self.report)
-            }
-            Err(error) => Err(error.after(self.report)),
-        }
+        self.report.flights = self.report.flights.saturating_add(self.wire.flights());
+        self.report.took = self.report.took.saturating_add(self.wire.took());
+        let Self { name, report, patience, is_resumed, is_applying: was_applying, .. } = self;
+        (Trip { name, report, patience, is_resumed, was_applying }, outcome)
     }
 
     async fn boot(&mut self, work: Work) -> Result<(), Error> {
@@ -87,7 +115,8 @@ impl<'a> Run<'a> {
         }
         let Some((facts, records)) = self.lock(&work).await? else {
             self.report.state = State::Current;
-            self.report.already = self.migrator.set.len();
+            self.settle().await?;
+            self.report.already = self.already(self.migrator.set.len());
             return Ok(());
         };
         match self.under_lock(work, &facts, &records).await {
@@ -102,12 +131,20 @@ impl<'a> Run<'a> {
     /// Looks whether there is anything to do, without a lock.
     async fn nothing_to_do(&mut self, target: Target, looked: Option<Look>) -> Result<Option<State>, Error> {
         let migrator = self.migrator;
-        if looked == Some(Look::Nothing) {
-            return Ok(migrator.set.is_empty().then_some(State::Current));
+        match looked {
+            Some(Look::Nothing) => return Ok(migrator.set.is_empty().then_some(State::Current)),
+            Some(Look::Current) => {
+                self.settle().await?;
+                self.report.already = self.already(migrator.set.len());
+                return Ok(Some(State::Current));
+            }
+            // What the lost connection has begun may be about to commit: only under the lock is it known.
+            _ if self.is_resumed => return Ok(None),
+            _ => {}
         }
         let records = migrator.records(&self.wire).await?.unwrap_or_default();
         let plan = planner::plan(&migrator.set, &records, target, &migrator.rules)?;
-        self.report.already = self.known(&records);
+        self.report.already = self.already(self.known(&records));
         Ok(plan.is_empty().then(|| plan.state()))
     }
 
@@ -140,22 +177,29 @@ impl<'a> Run<'a> {
         let migrator = self.migrator;
         tracing::info!(history = %migrator.history, "waiting for the migration lock");
         let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
-        let mut wait = Wait::new(migrator.deadline, &told);
+        let mut wait = Wait::new(self.patience, &told);
         let to_latest = matches!(work, Work::Migrate(Target::Latest, _));
         let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
         let peek = [migrator.sql.has_digest(), migrator.sql.digest().to_owned()];
         let polled = migrator.key.poll(&self.wire, &peek, is_current, &mut wait).await;
-        self.report.waited = wait.waited();
+        let waited = wait.waited();
+        self.report.waited = self.report.waited.saturating_add(waited);
+        self.patience = self.patience.saturating_sub(waited);
         Ok(polled? == Polled::Locked)
     }
 
     async fn under_lock(&mut self, work: Work, facts: &Facts, records: &[Record]) -> Result<(), Error> {
         let migrator = self.migrator;
+        if facts.events {
+            self.settle().await?;
+        }
         let plan = match work {
-            Work::Migrate(target, _) => planner::plan(&migrator.set, records, target, &migrator.rules)?,
+            Work::Migrate(target, _) => {
+                planner::plan(&migrator.set, records, self.what_is_left_of(target), &migrator.rules)?
+            }
             Work::Stamp(target) => planner::stamp(&migrator.set, records, target)?,
         };
-        self.report.already = self.known(records);
+        self.report.already = self.already(self.known(records));
         self.report.state = plan.state();
         self.missing = migrator.sql.create(facts);
         if plan.is_empty() {
@@ -169,12 +213,52 @@ impl<'a> Run<'a> {
             return Err(Error::read_only(why));
         }
         tracing::info!(steps = plan.steps().len(), "migrating");
+        self.is_applying = true;
         let outcome = match work {
             Work::Migrate(..) => self.apply(&plan, records).await,
             Work::Stamp(_) => self.stamp(&plan).await,
         };
         self.report.state = self.ledger.state(&migrator.set);
+        self.is_applying = outcome.is_err();
         outcome
+    }
+
+    /// After a lost connection: reads what this run has done without having heard of it. The outcome is read, never
+    /// guessed. It takes the lock, or a digest that says that everything is done: else something may still be committing.
+    async fn settle(&mut self) -> Result<(), Error> {
+        let migrator = self.migrator;
+        if !self.is_resumed {
+            return Ok(());
+        }
+        let rows = self.wire.rows(&migrator.sql.done_by(&self.name)).await;
+        let rows = rows.map_err(|error| Error::database(reading(migrator), error))?;
+        let mut told = std::mem::take(&mut self.report.done).into_iter().peekable();
+        for done in rows.iter().filter_map(done_of) {
+            match told.next_if(|told| (told.id(), told.direction()) == (done.id(), done.direction())) {
+                Some(told) => self.report.done.push(told),
+                None => self.tell_end(done),
+            }
+        }
+        Ok(())
+    }
+
+    /// A target that counts from where the database is counts what this run has done.
+    fn what_is_left_of(&self, target: Target) -> Target {
+        let done = |steps: usize| i64::try_from(steps).unwrap_or(i64::MAX);
+        match target {
+            Target::Relative(steps @ 0..) => {
+                Target::Relative(steps.saturating_sub(done(self.report.applied().count())))
+            }
+            Target::Relative(steps) => {
+                Target::Relative(steps.saturating_add(done(self.report.reverted().count())))
+            }
+            target => target,
+        }
+    }
+
+    /// How many migrations of the set were applied before this run, when so many are now.
+    fn already(&self, now: usize) -> usize {
+        now.saturating_sub(self.report.applied().count()).saturating_add(self.report.reverted().count())
     }
 
     /// How many rows are of migrations of the set.
@@ -284,7 +368,7 @@ impl<'a> Run<'a> {
 }
 
 /// A run under way.
-pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = Result<Report, Error>> + Send + 'a>>;
+pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = (Trip, Result<(), Error>)> + Send + 'a>>;
 
 type Rows = Result<Vec<SimpleQueryRow>, PgError>;
 

@@ -1,7 +1,7 @@
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 
-use crate::failure::{Failure, is_transient};
+use crate::failure::{Failure, is_transient, server_errors};
 use crate::flight::Broken;
 use crate::lock::LockKey;
 use crate::plan::Direction;
@@ -63,18 +63,10 @@ impl Stumble {
 
     /// What an error of a hook means.
     pub(crate) fn of_hook(task: &Task<'_>, hook: Hook, error: BoxError) -> Self {
-        let transient = {
-            let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*error);
-            std::iter::from_fn(|| {
-                let this = cause?;
-                cause = this.source();
-                Some(this)
-            })
-            .filter_map(|cause| cause.downcast_ref::<PgError>())
+        let transient = server_errors(Some(&*error))
             .filter_map(PgError::as_db_error)
             .find(|error| is_transient(error))
-            .map(|error| error.code().code().to_owned())
-        };
+            .map(|error| error.code().code().to_owned());
         let id = task.id().clone();
         let error = match hook {
             Hook::Verify => Error::verify_code(id, error),

@@ -1,6 +1,9 @@
+use std::time::Duration;
+
 use crate::journal::Journal;
 use crate::migration::Migration;
 use crate::plan::{Direction, Step};
+use crate::report::Done;
 use crate::set::Member;
 use crate::sql_migration::SqlScript;
 use crate::{MigrationId, TransactionMode};
@@ -27,6 +30,11 @@ impl<'m> Task<'m> {
 
     pub(crate) fn is_outside_transaction(&self) -> bool {
         self.step.transaction == TransactionMode::None
+    }
+
+    /// What a report says of it when it is done.
+    pub(crate) fn done(&self, took: Duration) -> Done {
+        Done { id: self.id().clone(), direction: self.direction(), took }
     }
 
     /// The SQL to run; nothing when it is Rust.

@@ -8,6 +8,7 @@ use crate::ident::literal;
 use crate::lock::OPEN;
 use crate::run::reading;
 use crate::task::{Task, Verification as How};
+use crate::undo::Undo;
 use crate::wire::{Wire, flag};
 use crate::{Context, Direction, Error, MigrationId, Migrator, Step, verify};
 
@@ -56,11 +57,13 @@ pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verif
         .as_deref()
         .map(|path| format!("; SELECT pg_catalog.set_config('search_path', {}, true)", literal(path)));
     let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED{}; {SAVEPOINT}", path.unwrap_or_default());
+    let undo = Undo::on_drop(client, "ROLLBACK".to_owned());
     wire.rows(&begin).await.map_err(lost)?;
     let applied = records.iter().filter(|record| record.state() == RecordState::Applied).map(Record::version);
     let verified = each(migrator, &wire, applied.collect()).await;
     // However it has ended, nothing stays open.
     wire.rows("ROLLBACK").await.map_err(lost)?;
+    undo.disarm();
     verified
 }
 

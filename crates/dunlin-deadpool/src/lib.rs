@@ -15,25 +15,30 @@
 
 #![deny(missing_docs)]
 
-use deadpool_postgres::{Object, Pool};
-use dunlin_core::{Error, Migrator, Report, Target};
+use std::ops::Deref;
+
+use async_trait::async_trait;
+use deadpool_postgres::tokio_postgres::Client;
+use deadpool_postgres::{ClientWrapper, Object, Pool};
+use dunlin_core::{Connect, Connection, Error, Migrator, Report, Target};
 
 /// Takes one connection out of the pool, takes the database to the latest migration with it, and closes it.
 ///
 /// The connection never returns to the pool: a pooled connection could carry the migration lock, an open transaction
 /// or a migration's settings to whoever gets it next. The pool opens another in its place when it needs one, so a pool
 /// of one connection works as well; while the migration runs, the pool may have one connection more open than its
-/// size.
+/// size. A connection that is lost on the way is replaced by another of the pool's, as
+/// [`Migrator::run_through`] says.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Connect`](dunlin_core::ErrorKind::Connect) when the pool has no connection to give, and those of
-/// [`Migrator::run`].
+/// [`Migrator::run_through`].
 ///
 /// # Cancel safety
 ///
-/// Dropping the future cuts the connection. The lock is free and the transaction gone as soon as the server notices:
-/// at once between statements, and within a second during one.
+/// Dropping the future cuts the connection and asks the server to cancel what runs: neither a transaction nor the lock
+/// stays.
 pub async fn migrate(pool: &Pool, migrator: &Migrator) -> Result<Report, Error> {
     migrate_to(pool, migrator, Target::Latest).await
 }
@@ -48,7 +53,35 @@ pub async fn migrate(pool: &Pool, migrator: &Migrator) -> Result<Report, Error> 
 ///
 /// As [`migrate`].
 pub async fn migrate_to(pool: &Pool, migrator: &Migrator, target: Target) -> Result<Report, Error> {
-    let pooled = pool.get().await.map_err(Error::no_connection)?;
-    let mut connection = Object::take(pooled);
-    migrator.run(&mut connection, target).await
+    migrator.run_through(&Pooled::new(pool), target).await
+}
+
+/// Connections that are taken out of a pool, for what asks for [`Connect`].
+#[derive(Clone, Debug)]
+pub struct Pooled(Pool);
+
+impl Pooled {
+    /// Connections of this pool.
+    #[must_use]
+    pub fn new(pool: &Pool) -> Self {
+        Self(pool.clone())
+    }
+}
+
+#[async_trait]
+impl Connect for Pooled {
+    async fn connect(&self) -> Result<Connection, Error> {
+        let pooled = self.0.get().await.map_err(Error::no_connection)?;
+        Ok(Connection::new(TakenOut(Object::take(pooled))))
+    }
+}
+
+struct TakenOut(ClientWrapper);
+
+impl Deref for TakenOut {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.0
+    }
 }

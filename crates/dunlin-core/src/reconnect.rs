@@ -1,0 +1,166 @@
+//! A run that outlives its connections: the outcome of what was under way is read, never guessed.
+
+use std::time::{Duration, Instant};
+
+use crate::connect::{Connect, Connection, Direct, Tls};
+use crate::jitter::Jitter;
+use crate::migrator::Look;
+use crate::progress::Progress;
+use crate::run::{Run, Trip, Work};
+use crate::wire::Wire;
+use crate::{Error, ErrorKind, Migrator, Report, Target};
+
+/// So many times in a row a connection may be lost while migrations run and none gets done: whatever loses it may be
+/// the migration.
+const MOST_LOSSES: u32 = 3;
+
+/// Opens a connection, takes the database to the latest migration and closes the connection.
+///
+/// This is what a service calls on boot. Where there is nothing to do it costs a connection and one flight. A connection
+/// that is lost on the way, at whatever point, is made again: the history says what was done, and the run goes on.
+///
+/// # Errors
+///
+/// As [`Migrator::run`], and [`ErrorKind::Connect`](crate::ErrorKind::Connect).
+///
+/// # Cancel safety
+///
+/// Dropping the future closes the connection and asks the server to cancel what runs: neither a transaction nor the lock
+/// stays. What was committed is in the history, and the next run goes on.
+pub async fn migrate<T: Tls>(
+    config: &tokio_postgres::Config,
+    tls: T,
+    migrator: &Migrator,
+) -> Result<Report, Error> {
+    migrate_to(config, tls, migrator, Target::Latest).await
+}
+
+/// [`migrate`] to another target.
+///
+/// # Errors
+///
+/// As [`migrate`].
+///
+/// # Cancel safety
+///
+/// As [`migrate`].
+pub async fn migrate_to<T: Tls>(
+    config: &tokio_postgres::Config,
+    tls: T,
+    migrator: &Migrator,
+    target: Target,
+) -> Result<Report, Error> {
+    migrator.run_through(&Direct::new(config.clone(), tls), target).await
+}
+
+impl Migrator {
+    /// [`run`](Self::run) on connections that `connect` opens.
+    ///
+    /// A connection that is lost, at whatever point, a COMMIT included, is replaced: the run takes the lock again, reads
+    /// what was done, and goes on. That ends with the [`deadline`](Self::deadline), or when the connection was lost three
+    /// times in a row while migrations ran and none got done. A first connection that can't be had is an error at once,
+    /// unless the server says that it is starting up or has too many clients.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and [`ErrorKind::Connect`](crate::ErrorKind::Connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connections and asks the server to cancel what runs: neither a transaction nor the
+    /// lock stays. What was committed is in the history, and the next run goes on.
+    pub async fn run_through(&self, connect: &dyn Connect, target: Target) -> Result<Report, Error> {
+        self.check_build()?;
+        // Boxed for the reason that `Run::on` is.
+        Box::pin(endure(self, connect, target)).await
+    }
+}
+
+async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> Result<Report, Error> {
+    let began = Instant::now();
+    let mut trip = Trip::new(migrator);
+    let mut losses = 0_u32;
+    let mut jitter = Jitter::retrying();
+    loop {
+        let connection = match reach(migrator, connect, &mut trip).await {
+            Ok(connection) => connection,
+            Err(error) => return Err(error.after(trip.report)),
+        };
+        let (started, done) = (Instant::now(), trip.report.done.len());
+        let outcome;
+        (trip, outcome) = attempt(migrator, &connection, target, trip).await;
+        trip.report.took = began.elapsed();
+        let error = match outcome {
+            Ok(()) => {
+                connection.close().await;
+                tracing::debug!(report = %trip.report, "dunlin run ended");
+                return Ok(trip.report);
+            }
+            Err(error) => error,
+        };
+        drop(connection);
+        if trip.report.done.len() > done {
+            (losses, jitter) = (0, Jitter::retrying());
+        } else {
+            losses = losses.saturating_add(u32::from(trip.was_applying));
+            trip.patience = trip.patience.saturating_sub(started.elapsed());
+        }
+        let pause = jitter.again();
+        if error.kind() != ErrorKind::Connection || losses >= MOST_LOSSES || trip.patience < pause {
+            return Err(error.after(trip.report));
+        }
+        trip.is_resumed = true;
+        pass(migrator, &mut trip, &error, pause).await;
+    }
+}
+
+/// One run on one connection.
+async fn attempt(
+    migrator: &Migrator,
+    connection: &Connection,
+    target: Target,
+    mut trip: Trip,
+) -> (Trip, Result<(), Error>) {
+    trip.was_applying = false;
+    let wire = Wire::new(connection);
+    let looked = match target {
+        Target::Latest => match migrator.look(&wire).await {
+            Ok(looked) => Some(looked),
+            Err(error) => return (trip, Err(error)),
+        },
+        _ => None,
+    };
+    if looked == Some(Look::Current) && !trip.is_resumed {
+        trip.report = Report::nothing_to_do(migrator.set.len(), wire.took());
+        return (trip, Ok(()));
+    }
+    Run::on(wire, migrator, Work::Migrate(target, looked), trip).await
+}
+
+/// Gets a connection, as long as what is in the way may pass.
+async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> Result<Connection, Error> {
+    let mut jitter = Jitter::retrying();
+    loop {
+        let started = Instant::now();
+        let error = match connect.connect().await {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        trip.patience = trip.patience.saturating_sub(started.elapsed());
+        let pause = jitter.again();
+        // What has worked before is not misspelt.
+        let may_pass = error.is_passing() || trip.is_resumed && !error.is_refusal();
+        if !may_pass || trip.patience < pause {
+            return Err(error);
+        }
+        pass(migrator, trip, &error, pause).await;
+    }
+}
+
+/// Waits before the next try.
+async fn pass(migrator: &Migrator, trip: &mut Trip, error: &Error, pause: Duration) {
+    tracing::warn!(%error, ?pause, "no connection: connecting again");
+    migrator.observer.notify(Progress::Reconnecting { pause });
+    tokio::time::sleep(pause).await;
+    trip.patience = trip.patience.saturating_sub(pause);
+}
