@@ -83,7 +83,10 @@ impl Run<'_> {
                 }
                 // Without the lock, the history is somebody else's to write; without a connection, nobody's.
                 Err(Stumble::Fatal(error))
-                    if matches!(error.kind(), ErrorKind::LockLost | ErrorKind::Connection) =>
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::LockLost | ErrorKind::Pooler | ErrorKind::Connection
+                    ) =>
                 {
                     return Err(error);
                 }
@@ -151,7 +154,7 @@ impl Run<'_> {
 
     /// Ends what is open, brings the session back, writes `event` if there is one, and reads the history anew.
     pub(crate) async fn recover(&mut self, event: Option<Event<'_>>) -> Result<(), Error> {
-        let recovered = self.wire.rows(&self.session.recover()).await;
+        let recovered = self.wire.rows(&self.session.recover(&self.guard)).await;
         recovered.map_err(|error| Error::database("the end of a failed transaction", error))?;
         self.reread().await?;
         self.create_history().await?;

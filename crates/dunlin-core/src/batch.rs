@@ -11,7 +11,7 @@ use crate::history_sql::{Recorded, STARTED};
 use crate::lock::LockKey;
 use crate::plan::Direction;
 use crate::run::Run;
-use crate::session::{Local, OWN_PATH, Session};
+use crate::session::{Local, Session};
 use crate::sql_migration::SqlScript;
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
@@ -35,6 +35,8 @@ pub(crate) struct Batch<'r, 'a, 'm> {
     /// Whether a verify script is among the tasks. Its statements are sent behind a flight whose outcome is not known yet:
     /// should that have failed, they find themselves outside of the migration's transaction, and must not write there.
     verifies: bool,
+    /// Whether something used the extended protocol, which may leave a statement with the server connection.
+    is_extended: bool,
     /// How many statements at the beginning of the flight create the history.
     creates: usize,
     /// The last row that the server has sent.
@@ -48,7 +50,6 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         let savepoint = format!("dunlin_{}", run.name.id);
         let all_or_nothing = run.migrator.rules.transaction == TransactionPolicy::AllOrNothing;
         Self {
-            run,
             tasks,
             flight: Flight::default(),
             scripts: Vec::new(),
@@ -57,10 +58,14 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             savepoint,
             all_or_nothing,
             ends_the_run,
-            verifies: tasks.iter().any(|task| matches!(task.verification(), Verification::Script(_))),
+            // Behind a pooler nothing is sent before the flight has come through.
+            verifies: !run.session.is_pooled()
+                && tasks.iter().any(|task| matches!(task.verification(), Verification::Script(_))),
+            is_extended: false,
             creates: 0,
             last_row: None,
             uncommitted: Vec::new(),
+            run,
         }
     }
 
@@ -86,7 +91,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         let reset = if self.opened == 0 { &Session::RESET[..] } else { &Session::RESET_BETWEEN[..] };
         self.flight.push(reset);
         self.flight.push(self.verifies.then_some(Session::READ_ONLY));
-        self.flight.push([format!("SELECT {}, {STARTED}", self.run.migrator.key.guard())]);
+        self.flight.push([format!("SELECT {}, {STARTED}", self.run.guard)]);
         self.flight.push(self.run.session.local(&local));
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
         self.opened = self.opened.saturating_add(1);
@@ -108,11 +113,13 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             true => run.ledger.unannounce(&run.migrator.sql),
             false => Some(run.ledger.announce(&run.migrator.sql)),
         });
-        self.flight.push([
-            "RESET SESSION AUTHORIZATION".to_owned(),
-            "RESET ROLE".to_owned(),
-            format!("SET LOCAL search_path = {OWN_PATH}"),
-        ]);
+        if run.session.is_pooled() {
+            // What a session keeps beyond its transaction would stay with whoever gets the server connection next.
+            record.extend(Session::give_back().map(str::to_owned));
+            record.extend(std::mem::take(&mut self.is_extended).then(|| "DEALLOCATE ALL".to_owned()));
+        }
+        self.flight.push(["RESET SESSION AUTHORIZATION", "RESET ROLE"]);
+        self.flight.push(run.session.own_local());
         if !flushed_by_next {
             // Whatever the script has set.
             self.flight.push(["SET LOCAL synchronous_commit TO DEFAULT"]);
@@ -204,6 +211,7 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     /// Sends what there is and calls the hook, all inside the migration's transaction. One flight of ours.
     pub(crate) async fn code(&mut self, task: &Task<'_>, hook: Hook) -> Result<(), Stumble> {
         self.send().await?;
+        self.is_extended = true;
         self.run.call(task, hook).await
     }
 
@@ -211,7 +219,14 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
     pub(crate) async fn verify_script(&mut self, task: &Task<'_>, script: &SqlScript) -> Result<(), Stumble> {
         self.flight.push(Session::RESET_READING);
         self.flight.push([format!("SAVEPOINT {}", self.savepoint)]);
-        let answers = self.send_and(Some(script)).await?;
+        let answers = if self.run.session.is_pooled() {
+            self.send().await?;
+            self.is_extended = true;
+            self.run.wire.count_flight();
+            verify::ask(self.run.wire.client(), script).await
+        } else {
+            self.send_and(Some(script)).await?
+        };
         Stumble::of_answers(task, script, answers)?;
         self.flight.push([format!("ROLLBACK TO SAVEPOINT {}", self.savepoint)]);
         Ok(())
@@ -231,15 +246,20 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         if self.all_or_nothing {
             self.flight.push(["COMMIT"]);
         }
-        if self.ends_the_run {
+        let is_pooled = self.run.session.is_pooled();
+        if is_pooled {
+            // Each transaction has left nothing, and the keeper has the lock.
+        } else if self.ends_the_run {
             self.flight.push(Session::give_back());
             self.flight.push([self.run.migrator.key.unlock()]);
         } else {
             self.flight.push(Session::RESET);
-            self.flight.push([self.run.session.restore()]);
+            self.flight.push([self.run.session.restore(&self.run.guard)]);
         }
-        self.send().await?;
-        if self.ends_the_run {
+        if !self.flight.is_empty() {
+            self.send().await?;
+        }
+        if self.ends_the_run && !is_pooled {
             self.run.released = self.last_row.as_ref().map(LockKey::is_unlocked);
         }
         if self.all_or_nothing {

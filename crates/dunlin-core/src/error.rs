@@ -7,7 +7,7 @@ use tokio_postgres::error::{DbError, SqlState};
 
 use crate::assess::Finding;
 use crate::failure::{self, Failure};
-use crate::lock::Holder;
+use crate::lock::{Holder, LockKey};
 use crate::plan::Direction;
 use crate::problem::{Problem, at};
 use crate::{BoxError, HistoryTable, MigrationId, MigrationSet, Report, Target};
@@ -58,8 +58,10 @@ pub enum ErrorKind {
     ReadOnly,
     /// Another runner held the lock until the deadline.
     LockTimeout,
-    /// The lock was lost: a pooler in transaction mode stands in between.
+    /// The connection does not hold the lock any more: a migration has released it, or a pooler stands in between.
     LockLost,
+    /// A pooler in transaction or statement mode stands in between, which the run was not told of or can't work with.
+    Pooler,
     /// A migration failed.
     Migration,
     /// A migration did not verify.
@@ -121,11 +123,17 @@ impl Error {
             | Problem::HalfReverted(_)
             | Problem::BegunOutside(_) => ErrorKind::Diverged,
             Problem::Behind { .. } => ErrorKind::Behind,
-            Problem::OutsideTransaction(_) | Problem::OpenTransaction => ErrorKind::Unsupported,
+            Problem::OutsideTransaction(_)
+            | Problem::OpenTransaction
+            | Problem::OutsideBehindPooler(_)
+            | Problem::OneClientBehindPooler => ErrorKind::Unsupported,
             Problem::History { .. } => ErrorKind::History,
             Problem::ReadOnly(_) => ErrorKind::ReadOnly,
             Problem::LockTimeout { .. } => ErrorKind::LockTimeout,
             Problem::LockLost => ErrorKind::LockLost,
+            Problem::Pooler(_) | Problem::StatementPooler | Problem::NoSecondConnection { .. } => {
+                ErrorKind::Pooler
+            }
             Problem::Migration { .. } | Problem::Code { .. } => ErrorKind::Migration,
             Problem::Verify { .. } | Problem::Verification { .. } => ErrorKind::Verify,
             Problem::TransactionEnded { .. } => ErrorKind::TransactionEnded,
@@ -145,6 +153,7 @@ impl Error {
             | Problem::UnknownToRevert(id)
             | Problem::EditedHalfWay { id, .. }
             | Problem::OutsideTransaction(id)
+            | Problem::OutsideBehindPooler(id)
             | Problem::Migration { id, .. }
             | Problem::Code { id, .. }
             | Problem::Verify { id, .. }
@@ -259,8 +268,11 @@ impl Error {
     }
 
     /// One of the library's own statements failed while `doing` something.
-    pub(crate) fn database(doing: impl Into<String>, error: tokio_postgres::Error) -> Self {
+    pub(crate) fn database(doing: impl Into<String>, error: PgError) -> Self {
         let doing = doing.into();
+        if let Some(error) = Self::of_lock(&error) {
+            return error;
+        }
         match Failure::of(&error) {
             Some(failure) => Self::new(Problem::Database { doing, failure }),
             None => Self::new(Problem::Connection { doing }).caused_by(error),
@@ -352,6 +364,35 @@ impl Error {
 
     pub(crate) fn lock_lost() -> Self {
         Self::new(Problem::LockLost)
+    }
+
+    /// What an error says about the lock, or about a pooler.
+    pub(crate) fn of_lock(error: &PgError) -> Option<Self> {
+        // What pgbouncer says of a message that leaves a transaction open.
+        let refused = |error: &DbError| error.message().contains("statement pooling mode");
+        if LockKey::is_lost(error) {
+            Some(Self::lock_lost())
+        } else if error.as_db_error().is_some_and(refused) {
+            Some(Self::new(Problem::StatementPooler))
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn pooler(what: &'static str) -> Self {
+        Self::new(Problem::Pooler(what))
+    }
+
+    pub(crate) fn no_second_connection(waited: Duration) -> Self {
+        Self::new(Problem::NoSecondConnection { waited })
+    }
+
+    pub(crate) fn outside_behind_pooler(id: MigrationId) -> Self {
+        Self::new(Problem::OutsideBehindPooler(id))
+    }
+
+    pub(crate) fn one_client_behind_pooler() -> Self {
+        Self::new(Problem::OneClientBehindPooler)
     }
 
     pub(crate) fn migration_failed(

@@ -40,6 +40,10 @@ impl<'m> Flight<'m> {
         self.sql.len()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sql.is_empty()
+    }
+
     pub(crate) fn sql(&self) -> &str {
         &self.sql
     }

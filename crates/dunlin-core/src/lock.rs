@@ -6,14 +6,18 @@ use std::time::{Duration, Instant};
 use dunlin_script::Digest;
 use tokio_postgres::SimpleQueryRow;
 
+use crate::ident::literal;
 use crate::jitter::Jitter;
-use crate::session::Session;
+use crate::session::{OWNER, Session};
 use crate::wire::{Wire, flag, text, value};
 use crate::{Error, HistoryTable};
 
 /// The first half of every lock key of this library: `dunl` in ASCII. The two-key space is apart from the one-key
 /// space, and locks of different databases are apart from each other.
 const CLASS: i32 = 0x6475_6e6c;
+
+/// The first half of the key that says that a transaction works, where another one keeps the lock.
+const WORKING: i32 = CLASS + 1;
 
 /// Whether the session was inside a transaction before this message: only then do the two times differ.
 pub(crate) const OPEN: &str =
@@ -33,9 +37,32 @@ impl LockKey {
         Self(i32::from_be_bytes([a, b, c, d]))
     }
 
-    /// Tries once, in autocommit: a waiter inside a transaction would deadlock with `CREATE INDEX CONCURRENTLY`.
-    pub(crate) fn attempt(self) -> String {
-        format!("SELECT pg_catalog.pg_try_advisory_lock({CLASS}, {}) AS locked, {OPEN}", self.0)
+    /// Tries once, in autocommit: a waiter inside a transaction would deadlock with `CREATE INDEX CONCURRENTLY`. `locked`
+    /// is NULL where another run has the lock on this very session, which only a pooler brings about: for the server it
+    /// would be the same owner.
+    pub(crate) fn attempt(self, run_id: &str) -> String {
+        format!(
+            "SELECT CASE WHEN pg_catalog.length(pg_catalog.current_setting('{OWNER}', true)) OPERATOR(pg_catalog.>) 0 THEN NULL \
+             WHEN pg_catalog.pg_try_advisory_lock({CLASS}, {}) \
+             THEN pg_catalog.set_config('{OWNER}', '{run_id}', false) IS NOT NULL ELSE false END AS locked, \
+             pg_catalog.pg_backend_pid() AS pid, {OPEN}",
+            self.0
+        )
+    }
+
+    /// Tries once, inside a transaction that stays open when it goes well.
+    pub(crate) fn attempt_to_keep(self) -> String {
+        format!(
+            "SELECT pg_catalog.pg_try_advisory_xact_lock({CLASS}, {}) AS locked, l.pid, l.virtualtransaction \
+             FROM pg_catalog.pg_locks AS l WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() \
+             AND l.locktype OPERATOR(pg_catalog.=) 'virtualxid' LIMIT 1",
+            self.0
+        )
+    }
+
+    /// Tries once, in autocommit, whether no other transaction works.
+    pub(crate) fn is_idle(self) -> String {
+        format!("SELECT pg_catalog.pg_try_advisory_xact_lock({WORKING}, {}) AS idle", self.0)
     }
 
     pub(crate) fn unlock(self) -> String {
@@ -52,10 +79,10 @@ impl LockKey {
         )
     }
 
-    /// The sessions that hold it, as a table `l` of `pid`. Safe under any `search_path`.
+    /// The sessions that hold it, as a table `l` of `pid` and `virtualtransaction`. Safe under any `search_path`.
     fn held(self) -> String {
         format!(
-            "(SELECT l.pid FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted \
+            "(SELECT l.pid, l.virtualtransaction FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted \
              AND l.objsubid OPERATOR(pg_catalog.=) 2 AND l.classid OPERATOR(pg_catalog.=) {CLASS}::pg_catalog.oid \
              AND l.objid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND l.database OPERATOR(pg_catalog.=) \
              (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) AS l",
@@ -72,11 +99,48 @@ impl LockKey {
     ///
     /// The failing branch is a cast that can't be folded while planning. It costs less than a `DO` block, which is
     /// compiled anew for every transaction.
-    pub(crate) fn guard(self) -> String {
+    pub(crate) fn guard(self, run_id: &str) -> String {
         format!(
-            "CASE WHEN pg_catalog.pg_try_advisory_xact_lock({CLASS}, {}) THEN NULL \
-             ELSE pg_catalog.set_config('dunlin.guard', '{LOST}', true)::pg_catalog.int4 END",
+            "CASE WHEN pg_catalog.pg_try_advisory_xact_lock({CLASS}, {}) THEN pg_catalog.set_config('{OWNER}', '{run_id}', false) \
+             ELSE pg_catalog.set_config('dunlin.guard', '{LOST}', true)::pg_catalog.int4::pg_catalog.text END",
             self.0
+        )
+    }
+
+    /// An expression that raises unless this transaction is the only one that works, and the keeper's has the lock.
+    pub(crate) fn guard_of_keeper(self, pid: i32, transaction: &str) -> String {
+        format!(
+            "CASE WHEN pg_catalog.pg_try_advisory_xact_lock({WORKING}, {}) AND EXISTS (SELECT FROM {} \
+             WHERE l.pid OPERATOR(pg_catalog.=) {pid} AND l.virtualtransaction OPERATOR(pg_catalog.=) {}) THEN NULL \
+             ELSE pg_catalog.set_config('dunlin.guard', '{LOST}', true)::pg_catalog.int4 END",
+            self.0,
+            self.held(),
+            literal(transaction),
+        )
+    }
+
+    /// Frees the lock, and what its session was set to, if this message comes to the backend `pid`; says whether it is
+    /// `here`, whether it was `unlocked`, and whether that backend has `held` it before.
+    pub(crate) fn free_at(self, pid: i32) -> String {
+        format!(
+            "SELECT f.here, EXISTS (SELECT FROM {held} WHERE l.pid OPERATOR(pg_catalog.=) {pid}) AS held, \
+             CASE WHEN f.here THEN (SELECT pg_catalog.count(pg_catalog.set_config(s.name, s.reset_val, false)) \
+              FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) ANY ({settings})) END AS settings, \
+             CASE WHEN f.here THEN pg_catalog.pg_advisory_unlock({CLASS}, {key}) END AS unlocked \
+             FROM (SELECT pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {pid} AS here) AS f",
+            held = self.held(),
+            settings = Session::all_settings(),
+            key = self.0,
+        )
+    }
+
+    /// Ends the backend `pid` if it has the lock and nobody works on it.
+    pub(crate) fn end_idle(self, pid: i32) -> String {
+        format!(
+            "SELECT pg_catalog.pg_terminate_backend(l.pid) FROM {} JOIN pg_catalog.pg_stat_activity AS a \
+             ON a.pid OPERATOR(pg_catalog.=) l.pid WHERE l.pid OPERATOR(pg_catalog.=) {pid} \
+             AND a.state OPERATOR(pg_catalog.=) 'idle'",
+            self.held()
         )
     }
 
@@ -94,45 +158,99 @@ impl LockKey {
         )
     }
 
-    /// Polls until the lock is had, `done` says that there is nothing left to lock for, or the deadline has passed.
-    ///
-    /// `peek` travels with each try: its first query says whether the second can be asked, and `done` looks at the rows
-    /// of that one. Asking for a table that is not there yet would fill the server's log.
+    /// Polls until the lock is had, `peek` says that there is nothing left to lock for, or the deadline has passed.
     pub(crate) async fn poll(
         self,
         wire: &Wire<'_>,
-        peek: &[String; 2],
-        done: impl Fn(&[SimpleQueryRow]) -> bool,
+        run_id: &str,
+        peek: &mut Peek<'_>,
         wait: &mut Wait<'_>,
     ) -> Result<Polled, Error> {
-        let refused = |error| Error::database("the migration lock", error);
-        let [is_there, what] = peek;
-        let mut there = false;
+        let refused = |error| Error::database(LOCKING, error);
         loop {
-            wait.pause(Jitter::polling(wait.waited())).await;
-            let peek = if there { what } else { is_there };
-            let [locked, peeked] = wire.pipelined([&self.attempt(), peek]).await.map_err(refused)?;
-            if locked.map_err(refused)?.first().is_some_and(|row| flag(row, "locked")) {
-                return Ok(Polled::Locked);
+            wait.pause().await;
+            // What is looked at travels with the try.
+            let both = wire.pipelined([&self.attempt(run_id), peek.question()]).await;
+            let [tried, peeked] = both.map_err(refused)?;
+            match Tried::of(&tried.map_err(refused)?)? {
+                Tried::Locked { pid } => return Ok(Polled::Locked { pid }),
+                Tried::Refused => {}
             }
-            let peeked = peeked.unwrap_or_default();
-            if there && done(&peeked) {
+            if peek.is_done(&peeked.unwrap_or_default()) {
                 return Ok(Polled::NothingToDo);
             }
-            there = there || peeked.first().is_some_and(|row| flag(row, "there"));
             if wait.is_over() {
-                let rows = wire.rows(&self.holder()).await;
-                let holder = rows.ok().and_then(|rows| rows.first().map(Holder::of));
-                return Err(Error::lock_timeout(wait.deadline, holder));
+                return Err(self.not_had(wire, wait).await);
             }
         }
+    }
+
+    /// The error of a wait that is over: who has the lock.
+    pub(crate) async fn not_had(self, wire: &Wire<'_>, wait: &Wait<'_>) -> Error {
+        let rows = wire.rows(&self.holder()).await;
+        let holder = rows.ok().and_then(|rows| rows.first().map(Holder::of));
+        Error::lock_timeout(wait.deadline, holder)
+    }
+}
+
+/// What the lock's own statements are called in errors.
+pub(crate) const LOCKING: &str = "the migration lock";
+
+/// What one try for the lock has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tried {
+    /// This session has it; `pid` is its backend's.
+    Locked { pid: Option<i32> },
+    /// Somebody else has it.
+    Refused,
+}
+
+impl Tried {
+    /// Reads the row of [`LockKey::attempt`].
+    pub(crate) fn of(rows: &[SimpleQueryRow]) -> Result<Self, Error> {
+        match rows.first().map(|row| (text(row, "locked"), row)) {
+            Some((Some("t"), row)) => Ok(Self::Locked { pid: value(row, "pid") }),
+            Some((None, _)) => {
+                Err(Error::pooler("another run has the migration lock on the same server connection"))
+            }
+            _ => Ok(Self::Refused),
+        }
+    }
+}
+
+/// What a waiter looks at between two tries: whether another runner has done the work.
+pub(crate) struct Peek<'a> {
+    /// Whether the second question can be asked: asking for a table that is not there yet would fill the server's log.
+    is_there: bool,
+    questions: [String; 2],
+    done: &'a (dyn Fn(&[SimpleQueryRow]) -> bool + Sync),
+}
+
+impl<'a> Peek<'a> {
+    /// The answer to the second question is looked at by `done`, once that to the first one is `there`.
+    pub(crate) fn new(questions: [String; 2], done: &'a (dyn Fn(&[SimpleQueryRow]) -> bool + Sync)) -> Self {
+        Self { is_there: false, questions, done }
+    }
+
+    pub(crate) fn question(&self) -> &str {
+        let [is_there, what] = &self.questions;
+        if self.is_there { what } else { is_there }
+    }
+
+    /// Looks at the answer to the [`question`](Self::question).
+    pub(crate) fn is_done(&mut self, rows: &[SimpleQueryRow]) -> bool {
+        let asked = self.is_there;
+        self.is_there |= rows.first().is_some_and(|row| flag(row, "there"));
+        asked && (self.done)(rows)
     }
 }
 
 /// How polling for the lock has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
-    Locked,
+    Locked {
+        pid: Option<i32>,
+    },
     /// Another runner has finished the work.
     NothingToDo,
 }
@@ -153,11 +271,12 @@ impl<'a> Wait<'a> {
         self.began.elapsed()
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.waited() >= self.deadline
     }
 
-    async fn pause(&mut self, pause: Duration) {
+    pub(crate) async fn pause(&mut self) {
+        let pause = Jitter::polling(self.waited());
         (self.told)(self.waited());
         tokio::time::sleep(pause.min(self.deadline.saturating_sub(self.waited()))).await;
     }

@@ -1,9 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::connect::Connect;
 use crate::context::Resources;
 use crate::history::Record;
 use crate::history_sql::{HistorySql, NOT_OURS, digest_of};
@@ -11,12 +13,13 @@ use crate::lock::LockKey;
 use crate::planner::{self, Rules};
 use crate::progress::{Observer, Progress};
 use crate::run::{Run, Trip, Work, is_undefined, reading};
+use crate::session::Session;
 use crate::undo::Undo;
 use crate::verification::Verification;
 use crate::wire::Wire;
 use crate::{
-    Ahead, Edited, Error, HistoryTable, MigrationId, MigrationSet, Missing, OutOfOrder, Plan, RecordState,
-    Report, State, Status, Target, TransactionPolicy,
+    Ahead, Edited, Error, HistoryTable, Ident, MigrationId, MigrationSet, Missing, OutOfOrder, Plan, Pooler,
+    RecordState, Report, State, Status, Target, TransactionPolicy,
 };
 
 /// A set of migrations and how to run it.
@@ -46,6 +49,9 @@ pub struct Migrator {
     pub(crate) deadline: Duration,
     pub(crate) application: Option<String>,
     pub(crate) search_path: Option<String>,
+    pub(crate) role: Option<Ident>,
+    pub(crate) pooler: Pooler,
+    pub(crate) direct: Option<Arc<dyn Connect>>,
     pub(crate) resources: Resources,
     pub(crate) observer: Observer,
     pub(crate) sql: HistorySql,
@@ -69,6 +75,9 @@ impl Migrator {
             deadline: Duration::from_secs(600),
             application: None,
             search_path: None,
+            role: None,
+            pooler: Pooler::default(),
+            direct: None,
             resources: Resources::default(),
             observer: Observer::default(),
             sql: HistorySql::new(&history),
@@ -161,6 +170,43 @@ impl Migrator {
         self
     }
 
+    /// The role that the migrations run as and that owns what they create, the history included: each transaction begins
+    /// with `SET LOCAL ROLE`. By default it is the one that has logged in, which has to be a member of this one.
+    ///
+    /// So a service logs in with a role of its own, and what it creates belongs to the application's owner.
+    #[must_use]
+    pub fn role(mut self, owner: Ident) -> Self {
+        self.role = Some(owner);
+        self
+    }
+
+    /// What stands between the program and the server; nothing by default.
+    #[must_use]
+    pub fn pooler(mut self, pooler: Pooler) -> Self {
+        self.pooler = pooler;
+        self
+    }
+
+    /// Where connections come from that lead to the server itself, for a service whose own go through a pooler.
+    ///
+    /// A run that finds nothing to do has no use for them. One that has work closes the connection that it has looked with,
+    /// and works on one of these.
+    ///
+    /// ```no_run
+    /// # async fn boot(set: dunlin_core::MigrationSet) -> Result<(), Box<dyn std::error::Error>> {
+    /// use dunlin_core::{Direct, Migrator};
+    /// use tokio_postgres::NoTls;
+    ///
+    /// let migrator = Migrator::new(set).direct(Direct::new("host=db user=orders".parse()?, NoTls));
+    /// dunlin_core::migrate(&"host=pgbouncer user=orders".parse()?, NoTls, &migrator).await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn direct(mut self, connect: impl Connect + 'static) -> Self {
+        self.direct = Some(Arc::new(connect));
+        self
+    }
+
     /// Something of the application's for [`Context::resource`](crate::Context::resource), one value of a type.
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -220,7 +266,7 @@ impl Migrator {
     /// Works on a client that lives on.
     async fn work(&self, client: &Client, wire: Wire<'_>, work: Work) -> Result<Report, Error> {
         let undo = Undo::on_drop(client, self.key.leave());
-        let (Trip { report, .. }, outcome) = Run::on(wire, self, work, Trip::new(self)).await;
+        let (Trip { report, .. }, outcome) = Run::on(wire, None, self, work, Trip::new(self)).await;
         undo.disarm();
         match outcome {
             Ok(()) => Ok(report),
@@ -318,7 +364,7 @@ impl Migrator {
 
     /// Looks at the digest. One flight.
     pub(crate) async fn look(&self, wire: &Wire<'_>) -> Result<Look, Error> {
-        match wire.rows(self.sql.digest()).await {
+        match wire.rows(&Session::asked_by(self.role.as_ref(), self.sql.digest())).await {
             Ok(rows) => Ok(match digest_of(&rows) {
                 Some(digest) if digest == self.digest => Look::Current,
                 _ => Look::Other,
@@ -333,7 +379,7 @@ impl Migrator {
 
     /// The rows of the history; nothing when there is no history. One flight.
     pub(crate) async fn records(&self, wire: &Wire<'_>) -> Result<Option<Vec<Record>>, Error> {
-        match wire.rows(&self.sql.all()).await {
+        match wire.rows(&Session::asked_by(self.role.as_ref(), &self.sql.all())).await {
             Ok(rows) => self.sql.records(&rows).map(Some),
             Err(error) if is_undefined(&error) => Ok(None),
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
@@ -377,6 +423,9 @@ impl fmt::Debug for Migrator {
             .field("rules", &self.rules)
             .field("lock_timeout", &self.lock_timeout)
             .field("deadline", &self.deadline)
+            .field("role", &self.role)
+            .field("pooler", &self.pooler)
+            .field("has_direct", &self.direct.is_some())
             .field("observer", &self.observer)
             .finish_non_exhaustive()
     }

@@ -12,10 +12,10 @@ use crate::flight::location;
 use crate::history::{Record, RecordState};
 use crate::history_sql::{Event, Recorded};
 use crate::journal::Journal;
-use crate::lock::{LockKey, OPEN};
+use crate::lock::OPEN;
 use crate::plan::Direction;
 use crate::run::Run;
-use crate::session::{OWN_PATH, Session};
+use crate::session::Session;
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
 use crate::verify;
@@ -125,15 +125,9 @@ impl Run<'_> {
         if *statement.kind() != StatementKind::Plain || ["CALL", "DO"].contains(&first.as_str()) {
             return Ok(false);
         }
-        let before = format!(
-            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {};\n",
-            self.migrator.key.guard()
-        );
+        let before = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {};\n", self.guard);
         let advance = self.advance(task, journal, done.saturating_add(1));
-        let message = format!(
-            "{before}{sql}\n; {}; SET LOCAL search_path = {OWN_PATH}; {advance}; COMMIT",
-            Session::OWN_ROLE.join("; ")
-        );
+        let message = format!("{before}{sql}\n; {}; {advance}; COMMIT", self.session.own().join("; "));
         match self.wire.rows(&message).await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some(&SqlState::ACTIVE_SQL_TRANSACTION) => {
@@ -152,8 +146,11 @@ impl Run<'_> {
             Direction::Down => self.ledger.revert(sql, &self.name, task.member),
         };
         statements.push(self.ledger.announce(sql));
-        let message =
-            format!("{}; {}", self.in_own_transaction(&statements).join("; "), self.session.take_back());
+        let message = format!(
+            "{}; {}",
+            self.in_own_transaction(&statements).join("; "),
+            self.session.take_back(&self.guard)
+        );
         let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;
         if let Some(recorded) = rows.iter().find_map(|row| Recorded::of(row, &self.name.id)) {
             self.tell_end(task.done(recorded.took));
@@ -224,8 +221,8 @@ impl Run<'_> {
         let transient = error.as_db_error().is_some_and(is_transient);
         let code = error.code().map(|code| code.code().to_owned()).unwrap_or_default();
         let Some(failure) = Failure::of(&error) else { return self.broken_off(task, error) };
-        if LockKey::is_lost(&error) {
-            return Stumble::Fatal(Error::lock_lost());
+        if let Some(error) = Error::of_lock(&error) {
+            return Stumble::Fatal(error);
         }
         let place = task.script().map(|script| {
             // The server counts in characters of the message.
@@ -252,7 +249,7 @@ impl Run<'_> {
 
     /// Gives the session to the migration, with what its statements that are done have set it to.
     async fn lend_session(&self, task: &Task<'_>, journal: &Journal<'_>, done: usize) -> Result<(), PgError> {
-        self.wire.rows(&self.session.lend(&self.local(task))).await?;
+        self.wire.rows(&self.session.lend(&self.local(task), &self.guard)).await?;
         for statement in journal.statements().iter().take(done) {
             if *statement.kind() == StatementKind::Setting {
                 self.wire.rows(journal.text(statement.range())).await?;
@@ -268,7 +265,7 @@ impl Run<'_> {
         if let Verification::Nothing = verification {
             return Ok(());
         }
-        self.wire.rows(&self.session.lend(&self.local(task))).await.map_err(lost)?;
+        self.wire.rows(&self.session.lend(&self.local(task), &self.guard)).await.map_err(lost)?;
         self.wire.rows("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await.map_err(lost)?;
         match verification {
             Verification::Nothing => {}
@@ -292,7 +289,7 @@ impl Run<'_> {
         journal: &Journal<'_>,
         done: usize,
     ) -> Stumble {
-        let _ = self.wire.rows(&self.session.recover()).await;
+        let _ = self.wire.rows(&self.session.recover(&self.guard)).await;
         let (of, statement) = (journal.statements().len(), done.saturating_add(1));
         let remains = if of == 0 {
             "it runs outside a transaction: see what it has done, mend it and run again, which calls it again"
@@ -341,8 +338,8 @@ impl Run<'_> {
     }
 
     fn broken_off(&self, task: &Task<'_>, error: PgError) -> Stumble {
-        if LockKey::is_lost(&error) {
-            return Stumble::Fatal(Error::lock_lost());
+        if let Some(error) = Error::of_lock(&error) {
+            return Stumble::Fatal(error);
         }
         Stumble::Fatal(Error::database(
             format!("migration {}, which runs outside a transaction", task.id()),

@@ -73,10 +73,37 @@ pub(crate) enum Problem {
     #[error("another runner has held the migration lock for the whole deadline of {deadline:.1?}{}", held_by(.holder))]
     LockTimeout { deadline: Duration, holder: Option<Holder> },
     #[error(
-        "the migration lock is not held by this connection any more: a pooler in transaction or statement mode \
-         stands in between, or a migration has released it; connect directly, or to a session-mode pool"
+        "the migration lock is not held by this connection any more: a migration has released it, or a pooler stands in \
+         between; run again"
     )]
     LockLost,
+    #[error(
+        "a pooler in transaction mode stands between this program and the server ({0}): connect directly \
+         (`Migrator::direct`) or to a pool in session mode, or tell the run of it with \
+         `Migrator::pooler(Pooler::Transaction)`"
+    )]
+    Pooler(&'static str),
+    #[error(
+        "a pooler in statement mode stands between this program and the server, which can't hold a transaction: \
+         connect directly (`Migrator::direct`), or to a pool in session or transaction mode"
+    )]
+    StatementPooler,
+    #[error(
+        "the pooler has given no second connection within {waited:.0?}, and one keeps the lock: let it have two server \
+         connections for this database and role at least (pgbouncer's `default_pool_size`), or connect directly \
+         (`Migrator::direct`)"
+    )]
+    NoSecondConnection { waited: Duration },
+    #[error(
+        "migration {0} runs outside a transaction, which can't be done through a pooler in transaction mode: give the run a \
+         direct connection with `Migrator::direct`"
+    )]
+    OutsideBehindPooler(MigrationId),
+    #[error(
+        "behind a pooler in transaction mode a run needs two connections of its own: use `migrate` or \
+         `Migrator::run_through`"
+    )]
+    OneClientBehindPooler,
     #[error("{}migration {id} failed{}: {failure}; {}", reverting(.direction), at(.location), .then)]
     Migration {
         id: MigrationId,

@@ -79,6 +79,15 @@ impl Migrator {
 async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> Result<Report, Error> {
     let began = Instant::now();
     let mut trip = Trip::new(migrator);
+    let connect = match migrator.direct.as_deref() {
+        Some(direct) => {
+            if let Some(report) = look_only(migrator, connect, target, &mut trip).await? {
+                return Ok(report);
+            }
+            direct
+        }
+        None => connect,
+    };
     let mut losses = 0_u32;
     let mut jitter = Jitter::retrying();
     loop {
@@ -88,7 +97,7 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
         };
         let (started, done) = (Instant::now(), trip.report.done.len());
         let outcome;
-        (trip, outcome) = attempt(migrator, &connection, target, trip).await;
+        (trip, outcome) = attempt(migrator, connect, &connection, target, trip).await;
         trip.report.took = began.elapsed();
         let error = match outcome {
             Ok(()) => {
@@ -114,9 +123,30 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
     }
 }
 
+/// Looks whether there is anything to do, on a connection that is good for that alone.
+async fn look_only(
+    migrator: &Migrator,
+    connect: &dyn Connect,
+    target: Target,
+    trip: &mut Trip,
+) -> Result<Option<Report>, Error> {
+    if target != Target::Latest {
+        return Ok(None);
+    }
+    let connection = reach(migrator, connect, trip).await?;
+    let wire = Wire::new(&connection);
+    let looked = migrator.look(&wire).await;
+    let took = wire.took();
+    trip.report.flights = wire.flights();
+    connection.close().await;
+    // Whatever is in the way of the look is looked at by the run.
+    Ok((looked.ok() == Some(Look::Current)).then(|| Report::nothing_to_do(migrator.set.len(), took)))
+}
+
 /// One run on one connection.
 async fn attempt(
     migrator: &Migrator,
+    connect: &dyn Connect,
     connection: &Connection,
     target: Target,
     mut trip: Trip,
@@ -134,7 +164,7 @@ async fn attempt(
         trip.report = Report::nothing_to_do(migrator.set.len(), wire.took());
         return (trip, Ok(()));
     }
-    Run::on(wire, migrator, Work::Migrate(target, looked), trip).await
+    Run::on(wire, Some(connect), migrator, Work::Migrate(target, looked), trip).await
 }
 
 /// Gets a connection, as long as what is in the way may pass.

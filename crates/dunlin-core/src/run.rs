@@ -7,17 +7,19 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryRow};
 
+use crate::connect::Connect;
 use crate::history::Record;
 use crate::history_sql::{Facts, RunName, digest_of, done_of};
 use crate::jitter::random_name;
+use crate::keeper::Keeper;
 use crate::ledger::Ledger;
-use crate::lock::{LockKey, Polled, Wait};
+use crate::lock::{LOCKING, LockKey, Peek, Polled, Tried, Wait};
 use crate::migrator::Look;
 use crate::planner;
 use crate::progress::Progress;
-use crate::session::{Local, OWN_PATH, Session};
+use crate::session::{Local, Session};
 use crate::wire::{Wire, flag};
-use crate::{Error, Migrator, Report, State, Target};
+use crate::{Error, ErrorKind, Migrator, Pooler, Report, State, Target, TransactionMode};
 
 /// How long the library's own statements wait for a lock on the history.
 const OWN_LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,6 +60,13 @@ pub(crate) struct Run<'a> {
     pub(crate) patience: Duration,
     is_resumed: bool,
     is_applying: bool,
+    /// Where other connections come from, if they can be had.
+    pub(crate) connect: Option<&'a dyn Connect>,
+    /// An expression that raises unless the lock is held; it begins each transaction.
+    pub(crate) guard: String,
+    keeper: Option<Keeper>,
+    /// The backend that has taken the lock.
+    backend: Option<i32>,
     /// Whether the lock was still held when the last migrations gave it back, if they did.
     pub(crate) released: Option<bool>,
     /// The statements that create what is missing of the history; they travel with the first migrations.
@@ -73,12 +82,16 @@ pub(crate) enum Work {
 }
 
 impl<'a> Run<'a> {
-    fn new(migrator: &'a Migrator, wire: Wire<'a>, trip: Trip) -> Self {
+    fn new(migrator: &'a Migrator, wire: Wire<'a>, connect: Option<&'a dyn Connect>, trip: Trip) -> Self {
         let Trip { name, report, patience, is_resumed, .. } = trip;
         Self {
             migrator,
             wire,
-            session: Session::default(),
+            connect,
+            guard: migrator.key.guard(&name.id),
+            keeper: None,
+            backend: None,
+            session: Session::new(migrator.pooler, migrator.role.as_ref()),
             ledger: Ledger::default(),
             report,
             patience,
@@ -94,8 +107,14 @@ impl<'a> Run<'a> {
     ///
     /// The future is boxed here, in a function that is not async: the compiler generates the code of a future where it
     /// is polled, and that would be every program that calls this, each time it is built.
-    pub(crate) fn on(wire: Wire<'a>, migrator: &'a Migrator, work: Work, trip: Trip) -> Running<'a> {
-        Box::pin(Self::new(migrator, wire, trip).run(work))
+    pub(crate) fn on(
+        wire: Wire<'a>,
+        connect: Option<&'a dyn Connect>,
+        migrator: &'a Migrator,
+        work: Work,
+        trip: Trip,
+    ) -> Running<'a> {
+        Box::pin(Self::new(migrator, wire, connect, trip).run(work))
     }
 
     async fn run(mut self, work: Work) -> (Trip, Result<(), Error>) {
@@ -113,18 +132,15 @@ impl<'a> Run<'a> {
             self.report.state = state;
             return Ok(());
         }
-        let Some((facts, records)) = self.lock(&work).await? else {
+        if !self.lock(&work).await? {
             self.report.state = State::Current;
             self.settle().await?;
             self.report.already = self.already(self.migrator.set.len());
             return Ok(());
-        };
-        match self.under_lock(work, &facts, &records).await {
+        }
+        match self.under_lock(work).await {
             Ok(()) => self.release().await,
-            Err(error) => {
-                self.abandon().await;
-                Err(error)
-            }
+            Err(error) => Err(self.abandon(error).await),
         }
     }
 
@@ -148,48 +164,70 @@ impl<'a> Run<'a> {
         Ok(plan.is_empty().then(|| plan.state()))
     }
 
-    /// Takes the lock and reads what has to be read under it; nothing when another runner has done the work meanwhile.
-    async fn lock(&mut self, work: &Work) -> Result<Option<(Facts, Vec<Record>)>, Error> {
+    /// Takes the lock; false when another runner has done the work meanwhile.
+    async fn lock(&mut self, work: &Work) -> Result<bool, Error> {
         let migrator = self.migrator;
-        let tried = self.wire.rows(&migrator.key.attempt()).await;
-        let tried = tried.map_err(|error| match error.code() {
-            // The look at a history that is not there has ended it.
-            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::open_transaction(),
-            _ => Error::database("the migration lock", error),
-        })?;
-        if tried.first().is_some_and(|row| flag(row, "open")) {
-            // Committing or undoing what the caller has begun is the caller's.
-            let _ = self.wire.rows(&migrator.key.unlock()).await;
-            return Err(Error::open_transaction());
-        }
-        if !tried.first().is_some_and(|row| flag(row, "locked")) && !self.wait_for_lock(work).await? {
-            return Ok(None);
-        }
-        let read = self.read().await;
-        if read.is_err() {
-            self.abandon().await;
-        }
-        read.map(Some)
-    }
-
-    /// Waits until the lock is had; false when there is nothing left to lock for.
-    async fn wait_for_lock(&mut self, work: &Work) -> Result<bool, Error> {
-        let migrator = self.migrator;
-        tracing::info!(history = %migrator.history, "waiting for the migration lock");
-        let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
-        let mut wait = Wait::new(self.patience, &told);
         let to_latest = matches!(work, Work::Migrate(Target::Latest, _));
         let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
-        let peek = [migrator.sql.has_digest(), migrator.sql.digest().to_owned()];
-        let polled = migrator.key.poll(&self.wire, &peek, is_current, &mut wait).await;
+        let questions = [migrator.sql.has_digest(), migrator.sql.digest().to_owned()];
+        let questions = questions.map(|sql| Session::asked_by(migrator.role.as_ref(), &sql));
+        let mut peek = Peek::new(questions, &is_current);
+        let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
+        match migrator.pooler {
+            Pooler::Session => self.lock_session(&mut peek, &told).await,
+            Pooler::Transaction => self.lock_by_keeper(&mut peek, &told).await,
+        }
+    }
+
+    async fn lock_session(&mut self, peek: &mut Peek<'_>, told: &Told<'_>) -> Result<bool, Error> {
+        let key = self.migrator.key;
+        let rows = self.wire.rows(&key.attempt(&self.name.id)).await.map_err(|error| match error.code() {
+            // The look at a history that is not there has ended it.
+            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::open_transaction(),
+            _ => Error::database(LOCKING, error),
+        })?;
+        if rows.first().is_some_and(|row| flag(row, "open")) {
+            // Committing or undoing what the caller has begun is the caller's.
+            let _ = self.wire.rows(&key.unlock()).await;
+            return Err(Error::open_transaction());
+        }
+        let polled = match Tried::of(&rows)? {
+            Tried::Locked { pid } => Polled::Locked { pid },
+            Tried::Refused => {
+                tracing::info!(history = %self.migrator.history, "waiting for the migration lock");
+                let mut wait = Wait::new(self.patience, told);
+                let polled = key.poll(&self.wire, &self.name.id, peek, &mut wait).await;
+                self.has_waited(&wait);
+                polled?
+            }
+        };
+        if let Polled::Locked { pid } = polled {
+            self.backend = pid;
+        }
+        Ok(polled != Polled::NothingToDo)
+    }
+
+    async fn lock_by_keeper(&mut self, peek: &mut Peek<'_>, told: &Told<'_>) -> Result<bool, Error> {
+        let Some(connect) = self.connect else { return Err(Error::one_client_behind_pooler()) };
+        let mut wait = Wait::new(self.patience, told);
+        let taken = Keeper::take(self.migrator, connect, &self.wire, peek, &mut wait).await;
+        self.has_waited(&wait);
+        let Some(keeper) = taken? else { return Ok(false) };
+        self.guard = keeper.guard().to_owned();
+        self.keeper = Some(keeper);
+        Ok(true)
+    }
+
+    fn has_waited(&mut self, wait: &Wait<'_>) {
         let waited = wait.waited();
         self.report.waited = self.report.waited.saturating_add(waited);
         self.patience = self.patience.saturating_sub(waited);
-        Ok(polled? == Polled::Locked)
     }
 
-    async fn under_lock(&mut self, work: Work, facts: &Facts, records: &[Record]) -> Result<(), Error> {
+    async fn under_lock(&mut self, work: Work) -> Result<(), Error> {
         let migrator = self.migrator;
+        let (facts, records) = self.read().await?;
+        let records = records.as_slice();
         if facts.events {
             self.settle().await?;
         }
@@ -201,7 +239,7 @@ impl<'a> Run<'a> {
         };
         self.report.already = self.already(self.known(records));
         self.report.state = plan.state();
-        self.missing = migrator.sql.create(facts);
+        self.missing = migrator.sql.create(&facts);
         if plan.is_empty() {
             return if facts.history && facts.read_only.is_none() {
                 self.mend_digest().await
@@ -211,6 +249,11 @@ impl<'a> Run<'a> {
         }
         if let Some(why) = facts.read_only {
             return Err(Error::read_only(why));
+        }
+        if self.session.is_pooled()
+            && let Some(step) = plan.steps.iter().find(|step| step.transaction == TransactionMode::None)
+        {
+            return Err(Error::outside_behind_pooler(step.id.clone()));
         }
         tracing::info!(steps = plan.steps().len(), "migrating");
         self.is_applying = true;
@@ -269,12 +312,18 @@ impl<'a> Run<'a> {
     /// Sets the session up and reads what the catalog and the history say. One flight, each with its own snapshot: the
     /// history is never read by the statement that takes the lock.
     async fn read(&mut self) -> Result<(Facts, Vec<Record>), Error> {
+        const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
         let migrator = self.migrator;
         let failed = |error| Error::database(reading(migrator), error);
-        let messages = [Session::prepare(), migrator.sql.facts(), migrator.sql.all()];
-        let [settings, facts, rows] =
-            self.wire.pipelined(messages.each_ref().map(String::as_str)).await.map_err(failed)?;
-        self.session = Session::of(&settings.map_err(failed)?);
+        let (prepare, facts) = (self.session.prepare(&self.guard), migrator.sql.facts());
+        // A transaction that stays open for a message or two is what a pooler in statement mode refuses.
+        let (first, second) = match self.session.is_pooled() {
+            true => (format!("{BEGIN}; {prepare}"), facts),
+            false => (prepare, format!("{BEGIN}; {facts}")),
+        };
+        let messages = [&first, &second, &migrator.sql.all(), "COMMIT"];
+        let [settings, facts, rows, _] = self.wire.pipelined(messages).await.map_err(failed)?;
+        self.session.learn(&settings.map_err(failed)?);
         self.take_in(facts, rows)
     }
 
@@ -335,10 +384,10 @@ impl<'a> Run<'a> {
 
     /// The statements of such a transaction.
     pub(crate) fn in_own_transaction(&self, statements: &[String]) -> Vec<String> {
-        let local = Local { lock_timeout: OWN_LOCK_TIMEOUT, search_path: Some(OWN_PATH), ..Local::default() };
+        let local = Local { lock_timeout: OWN_LOCK_TIMEOUT, ..Local::default() };
         let mut all = vec!["BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned()];
-        all.extend(Session::OWN_ROLE.map(str::to_owned));
-        all.push(format!("SELECT {}", self.migrator.key.guard()));
+        all.extend(self.session.own());
+        all.push(format!("SELECT {}", self.guard));
         all.extend(self.session.local(&local));
         all.extend_from_slice(statements);
         all.push("COMMIT".to_owned());
@@ -346,7 +395,11 @@ impl<'a> Run<'a> {
     }
 
     /// Gives the lock back and the session as it was, where the last migrations have not done so.
-    async fn release(&self) -> Result<(), Error> {
+    async fn release(&mut self) -> Result<(), Error> {
+        if let Some(keeper) = self.keeper.take() {
+            keeper.release().await;
+            return Ok(());
+        }
         let unlocked = match self.released {
             Some(unlocked) => unlocked,
             None => {
@@ -356,16 +409,51 @@ impl<'a> Run<'a> {
                 rows.first().is_some_and(LockKey::is_unlocked)
             }
         };
-        if unlocked { Ok(()) } else { Err(Error::lock_lost()) }
+        if unlocked { Ok(()) } else { Err(self.look_for_pooler(Error::lock_lost()).await) }
     }
 
     /// Leaves neither a transaction nor the lock behind, whatever state the session is in. The error that led here is
     /// the one that counts.
-    async fn abandon(&self) {
+    async fn abandon(&mut self, error: Error) -> Error {
+        if let Some(keeper) = self.keeper.take() {
+            let _ = self.wire.rows("ROLLBACK; DEALLOCATE ALL").await;
+            let error = match error.kind() {
+                ErrorKind::LockLost if keeper.is_lost().await => {
+                    Error::lost("the one that keeps the lock", "its transaction has ended".into())
+                }
+                _ => error,
+            };
+            keeper.release().await;
+            return error;
+        }
         let _ = self.wire.rows(&format!("ROLLBACK; {}", Session::give_back().join("; "))).await;
-        let _ = self.wire.rows(&self.migrator.key.unlock()).await;
+        match error.kind() {
+            ErrorKind::LockLost | ErrorKind::Pooler => self.look_for_pooler(error).await,
+            _ => {
+                let unlocked = self.wire.rows(&self.migrator.key.unlock()).await;
+                match unlocked {
+                    Ok(rows) if !rows.first().is_some_and(LockKey::is_unlocked) => {
+                        self.look_for_pooler(error).await
+                    }
+                    _ => error,
+                }
+            }
+        }
+    }
+
+    /// After the lock was lost: frees it wherever it is, and says so if it is a pooler that has taken it away.
+    async fn look_for_pooler(&self, error: Error) -> Error {
+        let Some(backend) = self.backend else { return error };
+        match self.free_stray_lock(backend).await {
+            true if error.kind() == ErrorKind::LockLost => {
+                Error::pooler("the migration lock is on another server connection than the migrations")
+            }
+            _ => error,
+        }
     }
 }
+
+type Told<'a> = dyn Fn(Duration) + Sync + 'a;
 
 /// A run under way.
 pub(crate) type Running<'a> = Pin<Box<dyn Future<Output = (Trip, Result<(), Error>)> + Send + 'a>>;

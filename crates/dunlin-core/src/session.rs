@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use tokio_postgres::SimpleQueryRow;
 
-use crate::ident::literal;
+use crate::Pooler;
+use crate::ident::{Ident, literal};
 use crate::wire::text;
+
+/// A setting that says which run has the lock of a session: who shares the session by way of a pooler shares the lock.
+pub(crate) const OWNER: &str = "dunlin.owner";
 
 /// The path that the library's own SQL runs with: nothing that an unprivileged role could have put there is found.
 pub(crate) const OWN_PATH: &str = "pg_catalog, pg_temp";
@@ -23,24 +27,44 @@ const SETTINGS: [(&str, &str); 11] = [
     ("tcp_keepalives_interval", "1"),
     ("tcp_keepalives_count", "3"),
     ("tcp_user_timeout", "6s"),
-    ("client_connection_check_interval", "1s"),
+    ("client_connection_check_interval", "250ms"),
     ("row_security", "off"),
 ];
 
 /// Those that a migration's own transaction has values of its own for, or no use for.
 const NOT_LOCAL: [&str; 3] = ["lock_timeout", "statement_timeout", "row_security"];
 
-/// The settings that this server has: known after the first flight under the lock.
-#[derive(Clone, Debug, Default)]
+/// What a run's sessions are set to.
+#[derive(Clone, Debug)]
 pub(crate) struct Session {
+    /// The settings that this server has: known after the first flight under the lock.
     names: Vec<&'static str>,
+    /// How long the session's own settings hold: behind a pooler in transaction mode there is no session.
+    scope: Scope,
+    /// Who the library and the migrations are, where it is not the role that has logged in.
+    role: Option<Ident>,
 }
 
 impl Session {
-    /// Sets what this server version has. One row: a column for each setting, NULL for what it lacks.
+    pub(crate) fn new(pooler: Pooler, role: Option<&Ident>) -> Self {
+        let scope = match pooler {
+            Pooler::Session => Scope::Session,
+            Pooler::Transaction => Scope::Transaction,
+        };
+        Self { names: Vec::new(), scope, role: role.cloned() }
+    }
+
+    /// Whether nothing may be set but for a transaction.
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.scope == Scope::Transaction
+    }
+
+    /// Sets what this server version has, unless `guard` raises. One row for [`learn`](Self::learn): a column for each
+    /// setting, NULL for what it lacks.
     ///
     /// A join with `pg_settings` would say the same, for 1.7 ms of the server's time.
-    pub(crate) fn prepare() -> String {
+    pub(crate) fn prepare(&self, guard: &str) -> String {
+        let local = self.is_pooled();
         let columns: Vec<_> = SETTINGS
             .iter()
             .chain([&("search_path", OWN_PATH)])
@@ -53,15 +77,25 @@ impl Session {
                     _ => "",
                 };
                 let condition = format!("pg_catalog.current_setting('{name}', true) IS NOT NULL{condition}");
-                format!("CASE WHEN {condition} THEN pg_catalog.set_config('{name}', '{value}', false) END AS {name}")
+                format!("CASE WHEN {condition} THEN pg_catalog.set_config('{name}', '{value}', {local}) END AS {name}")
             })
+            .chain(self.role.iter().map(|role| {
+                format!("pg_catalog.set_config('role', {}, {local})", literal(role.as_str()))
+            }))
             .collect();
-        format!("SELECT {}", columns.join(", "))
+        format!("SELECT {guard}, {}", columns.join(", "))
     }
 
-    pub(crate) fn of(rows: &[SimpleQueryRow]) -> Self {
+    /// Reads the row of [`prepare`](Self::prepare).
+    pub(crate) fn learn(&mut self, rows: &[SimpleQueryRow]) {
         let known = |name: &&str| rows.first().is_some_and(|row| text(row, name).is_some());
-        Self { names: SETTINGS.iter().map(|(name, _)| *name).filter(known).collect() }
+        self.names = SETTINGS.iter().map(|(name, _)| *name).filter(known).collect();
+    }
+
+    /// The names of all that it may set, as an array.
+    pub(crate) fn all_settings() -> String {
+        let names = SETTINGS.iter().map(|(name, _)| *name).chain(["search_path", OWNER]);
+        format!("ARRAY[{}]", names.map(literal).collect::<Vec<_>>().join(", "))
     }
 
     fn known(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -90,13 +124,37 @@ impl Session {
     /// What is not inside a transaction that says otherwise writes nothing.
     pub(crate) const READ_ONLY: &'static str = "SET default_transaction_read_only = on";
 
-    /// The role that opened the session, until the end of the transaction.
-    pub(crate) const OWN_ROLE: [&'static str; 2] =
-        ["SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL role TO DEFAULT"];
+    /// The library's own role and path, until the end of the transaction.
+    pub(crate) fn own(&self) -> Vec<String> {
+        let mut statements = vec![
+            "SET LOCAL SESSION AUTHORIZATION DEFAULT".to_owned(),
+            "SET LOCAL role TO DEFAULT".to_owned(),
+        ];
+        statements.extend(self.own_local());
+        statements
+    }
 
-    /// After [`RESET`](Self::RESET): the session's settings again.
-    pub(crate) fn restore(&self) -> String {
-        let mut sql = format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(OWN_PATH));
+    /// The same where the role is reset already.
+    pub(crate) fn own_local(&self) -> Vec<String> {
+        let role = self.role.iter().map(|role| format!("SET LOCAL ROLE {role}"));
+        role.chain([format!("SET LOCAL search_path = {OWN_PATH}")]).collect()
+    }
+
+    /// A question that is asked outside a transaction, asked by the role.
+    pub(crate) fn asked_by(role: Option<&Ident>, sql: &str) -> String {
+        match role {
+            Some(role) => format!("SET LOCAL ROLE {role}; {sql}"),
+            None => sql.to_owned(),
+        }
+    }
+
+    /// After [`RESET`](Self::RESET): the session's settings again, unless `guard` raises.
+    pub(crate) fn restore(&self, guard: &str) -> String {
+        let mut sql =
+            format!("SELECT {guard}, pg_catalog.set_config('search_path', {}, false)", literal(OWN_PATH));
+        if let Some(role) = &self.role {
+            let _ = write!(sql, ", pg_catalog.set_config('role', {}, false)", literal(role.as_str()));
+        }
         for (name, value) in self.known() {
             let _ = write!(sql, ", pg_catalog.set_config('{name}', '{value}', false)");
         }
@@ -104,8 +162,11 @@ impl Session {
     }
 
     /// Ends whatever transaction is open and brings the session back, in one message.
-    pub(crate) fn recover(&self) -> String {
-        format!("ROLLBACK; {}", self.take_back())
+    pub(crate) fn recover(&self, guard: &str) -> String {
+        match self.scope {
+            Scope::Session => format!("ROLLBACK; {}", self.take_back(guard)),
+            Scope::Transaction => "ROLLBACK".to_owned(),
+        }
     }
 
     /// The settings of one transaction, a statement each: the server sets a parameter in less time than it plans a call of
@@ -116,13 +177,14 @@ impl Session {
 
     /// Gives the session to a migration outside a transaction: nothing that came before is left, and its own timeouts
     /// and path stay until the next reset.
-    pub(crate) fn lend(&self, settings: &Local<'_>) -> String {
-        format!("{}; {}", Self::RESET.join("; "), self.statements(Scope::Session, settings).join("; "))
+    pub(crate) fn lend(&self, settings: &Local<'_>, guard: &str) -> String {
+        let statements = self.statements(Scope::Session, settings).join("; ");
+        format!("{}; SELECT {guard}; {statements}", Self::RESET.join("; "))
     }
 
     /// Takes the session back.
-    pub(crate) fn take_back(&self) -> String {
-        format!("{}; {}", Self::RESET.join("; "), self.restore())
+    pub(crate) fn take_back(&self, guard: &str) -> String {
+        format!("{}; {}", Self::RESET.join("; "), self.restore(guard))
     }
 
     /// Sets the timeouts of the statements that follow.
@@ -146,6 +208,7 @@ impl Session {
             .collect();
         statements.push(format!("{set} lock_timeout = '{}'", milliseconds(settings.lock_timeout)));
         statements.push(format!("{set} statement_timeout = '{}'", milliseconds(settings.statement_timeout)));
+        statements.extend(self.role.as_ref().map(|role| format!("{set} ROLE {role}")));
         if let Some(path) = settings.search_path {
             // The one setting that is a list: `SET` would take a literal for one name.
             statements
@@ -159,7 +222,7 @@ impl Session {
 }
 
 /// How long a setting holds.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scope {
     Transaction,
     Session,

@@ -3,7 +3,6 @@ use tokio_postgres::error::SqlState;
 
 use crate::failure::{Failure, is_transient, server_errors};
 use crate::flight::Broken;
-use crate::lock::LockKey;
 use crate::plan::Direction;
 use crate::sql_migration::SqlScript;
 use crate::task::Task;
@@ -45,8 +44,8 @@ impl Stumble {
         let Some(failure) = Failure::of(&error) else {
             return Stumble::Fatal(Error::database(format!("migration {id}"), error));
         };
-        if LockKey::is_lost(&error) {
-            return Stumble::Fatal(Error::lock_lost());
+        if let Some(error) = Error::of_lock(&error) {
+            return Stumble::Fatal(error);
         }
         let gone = [SqlState::S_E_INVALID_SPECIFICATION, SqlState::NO_ACTIVE_SQL_TRANSACTION];
         let of_ours = error.as_db_error().is_some_and(|error| {

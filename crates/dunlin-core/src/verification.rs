@@ -52,11 +52,16 @@ pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verif
     if open.first().is_some_and(|row| flag(row, "open")) {
         return Err(Error::open_transaction());
     }
+    let role = migrator.role.as_ref().map(|role| format!("; SET LOCAL ROLE {role}"));
     let path = migrator
         .search_path
         .as_deref()
         .map(|path| format!("; SELECT pg_catalog.set_config('search_path', {}, true)", literal(path)));
-    let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED{}; {SAVEPOINT}", path.unwrap_or_default());
+    let begin = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED{}{}; {SAVEPOINT}",
+        role.unwrap_or_default(),
+        path.unwrap_or_default()
+    );
     let undo = Undo::on_drop(client, "ROLLBACK".to_owned());
     wire.rows(&begin).await.map_err(lost)?;
     let applied = records.iter().filter(|record| record.state() == RecordState::Applied).map(Record::version);
