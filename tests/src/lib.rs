@@ -1,4 +1,5 @@
-//! What integration tests and benchmarks share: one throw-away server a process, and a proxy that counts flights.
+//! What integration tests and benchmarks share: one throw-away server a process, a proxy that counts flights, a pooler
+//! and a standby.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -7,13 +8,21 @@
 
 pub mod layouts;
 mod messages;
+mod pgbouncer;
 pub mod proxy;
+mod round;
 mod standby;
 
 use dunlin_test::{Database, Server};
 use tokio::sync::OnceCell;
 
-pub use crate::{messages::Message, proxy::Proxy, standby::Standby};
+pub use crate::{
+    messages::Message,
+    pgbouncer::{PgBouncer, Pool, PoolMode},
+    proxy::Proxy,
+    round::Round,
+    standby::Standby,
+};
 
 /// The server of this process. It is in a static, which is never dropped: its watchdog stops it when the process ends.
 /// Under `cargo nextest`, which runs every test in a process of its own, every test gets its own server.

@@ -21,6 +21,8 @@ mod outside;
 #[cfg(test)]
 mod policies;
 #[cfg(test)]
+mod poolers;
+#[cfg(test)]
 mod reconnect;
 #[cfg(test)]
 mod support;
