@@ -131,7 +131,7 @@ impl Error {
             Problem::ReadOnly(_) => ErrorKind::ReadOnly,
             Problem::LockTimeout { .. } => ErrorKind::LockTimeout,
             Problem::LockLost => ErrorKind::LockLost,
-            Problem::Pooler(_) | Problem::StatementPooler | Problem::NoSecondConnection { .. } => {
+            Problem::Pooler { .. } | Problem::StatementPooler | Problem::NoSecondConnection { .. } => {
                 ErrorKind::Pooler
             }
             Problem::Migration { .. } | Problem::Code { .. } => ErrorKind::Migration,
@@ -379,8 +379,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn pooler(what: &'static str) -> Self {
-        Self::new(Problem::Pooler(what))
+    /// A pooler in transaction mode; `backend` still holds the migration lock.
+    pub(crate) fn pooler(what: &'static str, backend: Option<i32>) -> Self {
+        Self::new(Problem::Pooler { what, backend })
     }
 
     pub(crate) fn no_second_connection(waited: Duration) -> Self {

@@ -38,8 +38,8 @@ impl Keeper {
         let refused = |error| Error::database(LOCKING, error);
         let row = loop {
             let begin = begin(migrator);
-            let [_, tried] = wire.pipelined([&begin, &key.attempt_to_keep()]).await.map_err(refused)?;
-            let tried = tried.map_err(refused)?;
+            let [begun, tried] = wire.pipelined([&begin, &key.attempt_to_keep()]).await.map_err(refused)?;
+            let tried = begun.and(tried).map_err(refused)?;
             if let Some(row) = tried.into_iter().find(|row| flag(row, "locked")) {
                 break row;
             }

@@ -211,7 +211,7 @@ impl Tried {
         match rows.first().map(|row| (text(row, "locked"), row)) {
             Some((Some("t"), row)) => Ok(Self::Locked { pid: value(row, "pid") }),
             Some((None, _)) => {
-                Err(Error::pooler("another run has the migration lock on the same server connection"))
+                Err(Error::pooler("another run has the migration lock on the same server connection", None))
             }
             _ => Ok(Self::Refused),
         }

@@ -248,8 +248,8 @@ impl Migrator {
     ///
     /// Dropping the future undoes what is under way and frees the lock, on `client` itself: a request to cancel the
     /// statement that runs is sent, in clear text, and the end of the transaction behind it. (A configuration that
-    /// requires TLS gets no such request: there the statement runs to its end first.) What was committed is in the
-    /// history, and the next run goes on.
+    /// requires TLS gets no such request: there the statement runs to its end first.) The next statement of `client` waits
+    /// up to 0.2 s, so that the request does not meet it. What was committed is in the history, and the next run goes on.
     pub async fn run(&self, client: &mut Client, target: Target) -> Result<Report, Error> {
         self.check_build()?;
         let wire = Wire::new(client);

@@ -78,11 +78,11 @@ pub(crate) enum Problem {
     )]
     LockLost,
     #[error(
-        "a pooler in transaction mode stands between this program and the server ({0}): connect directly \
+        "a pooler in transaction mode stands between this program and the server ({what}): connect directly \
          (`Migrator::direct`) or to a pool in session mode, or tell the run of it with \
-         `Migrator::pooler(Pooler::Transaction)`"
+         `Migrator::pooler(Pooler::Transaction)`{}", still_held(.backend)
     )]
-    Pooler(&'static str),
+    Pooler { what: &'static str, backend: Option<i32> },
     #[error(
         "a pooler in statement mode stands between this program and the server, which can't hold a transaction: \
          connect directly (`Migrator::direct`), or to a pool in session or transaction mode"
@@ -167,4 +167,11 @@ fn held_by(holder: &Option<Holder>) -> String {
         Some(holder) => format!(": {holder}"),
         None => ", and has gone since: run again".to_owned(),
     }
+}
+
+fn still_held(backend: &Option<i32>) -> String {
+    let held = |pid| {
+        format!("; the lock is still with the pooler: free it with `SELECT pg_terminate_backend({pid})`")
+    };
+    backend.map(held).unwrap_or_default()
 }

@@ -8,11 +8,11 @@ use crate::migrator::Look;
 use crate::progress::Progress;
 use crate::run::{Run, Trip, Work};
 use crate::wire::Wire;
-use crate::{Error, ErrorKind, Migrator, Report, Target};
+use crate::{Error, ErrorKind, Migrator, Pooler, Report, Target};
 
-/// So many times in a row a connection may be lost while migrations run and none gets done: whatever loses it may be
-/// the migration.
-const MOST_LOSSES: u32 = 3;
+/// How often in a row a connection may be lost without a migration getting done. One that was lost while migrations ran
+/// counts three times: whatever loses it may be the migration.
+const MOST_LOSSES: u32 = 9;
 
 /// Opens a connection, takes the database to the latest migration and closes the connection.
 ///
@@ -58,7 +58,7 @@ impl Migrator {
     ///
     /// A connection that is lost, at whatever point, a COMMIT included, is replaced: the run takes the lock again, reads
     /// what was done, and goes on. That ends with the [`deadline`](Self::deadline), or when the connection was lost three
-    /// times in a row while migrations ran and none got done. A first connection that can't be had is an error at once,
+    /// times in a row while migrations ran and none got done (nine times where none ran). A first connection that can't be had is an error at once,
     /// unless the server says that it is starting up or has too many clients.
     ///
     /// # Errors
@@ -88,6 +88,14 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
         }
         None => connect,
     };
+    let straight;
+    let migrator = match migrator.direct {
+        Some(_) => {
+            straight = Migrator { pooler: Pooler::Session, ..migrator.clone() };
+            &straight
+        }
+        None => migrator,
+    };
     let mut losses = 0_u32;
     let mut jitter = Jitter::retrying();
     loop {
@@ -111,7 +119,7 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
         if trip.report.done.len() > done {
             (losses, jitter) = (0, Jitter::retrying());
         } else {
-            losses = losses.saturating_add(u32::from(trip.was_applying));
+            losses = losses.saturating_add(if trip.was_applying { 3 } else { 1 });
             trip.patience = trip.patience.saturating_sub(started.elapsed());
         }
         let pause = jitter.again();

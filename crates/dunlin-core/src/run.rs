@@ -18,6 +18,7 @@ use crate::migrator::Look;
 use crate::planner;
 use crate::progress::Progress;
 use crate::session::{Local, Session};
+use crate::stray::Stray;
 use crate::wire::{Wire, flag};
 use crate::{Error, ErrorKind, Migrator, Pooler, Report, State, Target, TransactionMode};
 
@@ -445,13 +446,15 @@ impl<'a> Run<'a> {
     async fn look_for_pooler(&self, error: Error) -> Error {
         let Some(backend) = self.backend else { return error };
         match self.free_stray_lock(backend).await {
-            true if error.kind() == ErrorKind::LockLost => {
-                Error::pooler("the migration lock is on another server connection than the migrations")
-            }
-            _ => error,
+            Stray::Here => error,
+            Stray::Freed => Error::pooler(APART, None),
+            Stray::Held(backend) => Error::pooler(APART, Some(backend)),
         }
     }
 }
+
+/// What has become of a run that has met a pooler.
+const APART: &str = "the migration lock is on another server connection than the migrations";
 
 type Told<'a> = dyn Fn(Duration) + Sync + 'a;
 

@@ -3,6 +3,9 @@ use std::task::{Context, Waker};
 
 use tokio_postgres::{Client, NoTls};
 
+/// Takes longer than a request to cancel, and is ended by it.
+const ABSORB: &str = "SELECT pg_catalog.pg_sleep(0.2)";
+
 /// Undoes, on a client that lives on, what a future has begun that is dropped.
 pub(crate) struct Undo<'a> {
     client: &'a Client,
@@ -25,9 +28,10 @@ impl<'a> Undo<'a> {
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
         let Some(message) = self.message.take() else { return };
-        // It queues behind what the future has sent. Twice, as the request to cancel may come late and meet the first.
-        for _ in 0..2 {
-            let mut sent = pin!(self.client.simple_query_raw(&message));
+        // They queue behind what the future has sent. Twice, as the request to cancel may come late and meet the first; the
+        // third meets one that comes later still, which would be the caller's own statement otherwise.
+        for message in [message.as_str(), &message, ABSORB] {
+            let mut sent = pin!(self.client.simple_query_raw(message));
             // The first poll queues the message; nobody waits for the answer.
             let _ = sent.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         }

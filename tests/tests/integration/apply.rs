@@ -21,8 +21,8 @@ async fn what_a_migration_sets_does_not_reach_the_next_or_the_history() {
     let _ = client.batch_execute("CREATE ROLE dunlin_leak").await;
     client.batch_execute(&setup.replace("CREATE ROLE dunlin_leak;", "")).await.unwrap();
     let set = texts(&[
-        "SET search_path = elsewhere; SET statement_timeout = 1; SET lock_timeout = 1; CREATE TABLE a (id int)",
-        "CREATE TABLE b (id int); SELECT pg_sleep(0.02)",
+        "SET search_path = elsewhere; CREATE TABLE a (id int); SET statement_timeout = 500; SET lock_timeout = 500",
+        "CREATE TABLE b (id int); SELECT pg_sleep(0.7)",
         "SET ROLE dunlin_leak; CREATE TABLE c (id int)",
         "CREATE TABLE d (id int); SET SESSION AUTHORIZATION dunlin_leak",
         "SELECT set_config('search_path', '', false); RESET ALL; SET TIME ZONE 'Asia/Tokyo'; SET DateStyle = 'German'",

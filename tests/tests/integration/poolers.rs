@@ -4,12 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dunlin::{BoxError, Context, ErrorKind, MigrationSet, Migrator, RustMigration, State, Target};
+use dunlin::{
+    BoxError, Context, Direct, ErrorKind, MigrationSet, Migrator, Pooler, RustMigration, State, Target,
+};
 use futures_util::future::join_all;
 use tests::{PgBouncer, PoolMode, Proxy, Round, database, server};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
-use crate::support::{exists, history, left_behind, numbered, run, texts};
+use crate::support::{exists, history, left_behind, migration, numbered, run, texts};
 
 async fn bouncer(mode: PoolMode, pool_size: usize) -> PgBouncer {
     PgBouncer::start(&server().await.config(), mode, pool_size).await
@@ -53,15 +55,147 @@ async fn runners_in_a_session_mode_pool_apply_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f01_runners_behind_a_transaction_mode_pool_damage_nothing() {
+async fn f01_a_transaction_mode_pool_that_nobody_spoke_of_is_named_and_nothing_is_damaged() {
     for pool_size in [1, 2, 20] {
         let bouncer = bouncer(PoolMode::Transaction, pool_size).await;
         for _ in 0..5 {
             let database = database().await;
-            let migrator = Migrator::new(Round::set(10)).deadline(Duration::from_secs(2));
-            let round = Round::run(&migrator, &database, &bouncer.config(database.name()), 8).await;
+            let migrator = Migrator::new(Round::set(10)).deadline(Duration::from_secs(5));
+            let through = bouncer.config(database.name());
+            let round = Round::run(&migrator, &database, &through, 8).await;
             assert_eq!(round.wrong, Vec::<String>::new(), "pool of {pool_size}: {:?}", round.outcomes);
+            assert_eq!(round.leaked, Vec::<String>::new(), "pool of {pool_size}: {:?}", round.outcomes);
+            for error in round.errors() {
+                assert_eq!(error.kind(), ErrorKind::Pooler, "pool of {pool_size}: {error:?}");
+            }
+            assert_eq!(left_with_the_pool(&bouncer, database.name(), pool_size).await, Vec::<String>::new());
         }
+    }
+}
+
+/// The settings of the library that the server connections of a pool still have.
+async fn left_with_the_pool(bouncer: &PgBouncer, database: &str, pool_size: usize) -> Vec<String> {
+    let mut clients = Vec::new();
+    let mut left = Vec::new();
+    for _ in 0..pool_size {
+        let client = bouncer.connect(database).await;
+        // Each transaction holds one of them.
+        let sql = "BEGIN; SELECT name || ' = ' || setting FROM pg_settings \
+                   WHERE name IN ('search_path', 'lock_timeout', 'row_security', 'statement_timeout', 'dunlin.owner') \
+                   AND source = 'session' AND setting <> reset_val";
+        for message in client.simple_query(sql).await.unwrap() {
+            if let SimpleQueryMessage::Row(row) = message {
+                left.push(row.get(0).unwrap().to_owned());
+            }
+        }
+        clients.push(client);
+    }
+    left
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f01_runners_that_know_of_a_transaction_mode_pool_apply_everything_once() {
+    for pool_size in [2, 4, 20] {
+        let bouncer = bouncer(PoolMode::Transaction, pool_size).await;
+        for _ in 0..3 {
+            let database = database().await;
+            let migrator = Migrator::new(Round::set(10)).pooler(Pooler::Transaction);
+            let round = Round::run(&migrator, &database, &bouncer.config(database.name()), 8).await;
+            assert_eq!(
+                round.errors().map(|error| format!("{error:?}")).collect::<Vec<_>>(),
+                Vec::<String>::new()
+            );
+            assert_eq!((round.wrong, round.leaked), (Vec::new(), Vec::new()), "pool of {pool_size}");
+            assert_eq!(left_with_the_pool(&bouncer, database.name(), pool_size).await, Vec::<String>::new());
+        }
+    }
+}
+
+/// Counts the rows of a table, with the queries that a hook would use.
+struct Counts;
+
+impl RustMigration for Counts {
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        let rows: i64 =
+            cx.client().query_one("SELECT count(*) FROM app.a WHERE mood = 'sad'", &[]).await?.get(0);
+        cx.client().execute("INSERT INTO app.b VALUES ($1)", &[&rows]).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_migration_but_one_runs_behind_a_transaction_mode_pool() {
+    let (bouncer, database) = (bouncer(PoolMode::Transaction, 3).await, database().await);
+    let direct = database.connect().await.unwrap();
+    let verified = migration(
+        2,
+        "CREATE TABLE a (id int, mood mood); INSERT INTO a VALUES (1, 'sad'); CREATE TABLE b (n bigint)",
+        "DROP TABLE a",
+        Some("INSERT INTO a VALUES (2, 'sad'); SELECT count(*) = 2 AS two, min(mood) AS mood FROM a"),
+    );
+    let set = || {
+        MigrationSet::builder()
+            .sql(1, "schema", "CREATE SCHEMA app; SET search_path = app; SET work_mem = '7MB'; CREATE TYPE mood AS ENUM ('sad', 'ok')")
+            .migration(verified.clone())
+            .rust(3, "counts", Counts)
+            .sql(4, "settings", "SET search_path = ''; CREATE TEMP TABLE pg_settings (id int); LISTEN x")
+    };
+    let migrator =
+        Migrator::new(set().build().unwrap()).pooler(Pooler::Transaction).search_path("app, public");
+    let through = bouncer.config(database.name());
+    let report = dunlin::migrate(&through, NoTls, &migrator).await.unwrap();
+    assert_eq!(report.applied().count(), 4);
+    assert_eq!(direct.query_one("SELECT n FROM app.b", &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_eq!(left_behind(&direct).await, (0, 0));
+    assert_eq!(left_with_the_pool(&bouncer, database.name(), 3).await, Vec::<String>::new());
+    let report = dunlin::migrate(&through, NoTls, &migrator).await.unwrap();
+    assert_eq!((report.state(), report.flights()), (State::Current, 1));
+
+    let outside = set().sql(5, "outside", "-- dunlin: no-transaction\nVACUUM app.a").build().unwrap();
+    let migrator = Migrator::new(outside).pooler(Pooler::Transaction);
+    let error = dunlin::migrate(&through, NoTls, &migrator).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    insta::assert_snapshot!(error, @"migration 5 (outside) runs outside a transaction, which can't be done through a pooler in transaction mode: give the run a direct connection with `Migrator::direct`");
+    let migrator = migrator.direct(Direct::new(database.config(), NoTls));
+    assert_eq!(dunlin::migrate(&through, NoTls, &migrator).await.unwrap().applied().count(), 1);
+
+    let mut client = bouncer.connect(database.name()).await;
+    let error = Migrator::new(numbered(1)).pooler(Pooler::Transaction).stamp(&mut client, Target::Base).await;
+    insta::assert_snapshot!(error.unwrap_err(), @"behind a pooler in transaction mode a run needs two connections of its own: use `migrate` or `Migrator::run_through`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f18_a_pool_without_a_second_connection_is_told_so() {
+    let (bouncer, database) = (bouncer(PoolMode::Transaction, 1).await, database().await);
+    let migrator = Migrator::new(numbered(1)).pooler(Pooler::Transaction);
+    let error = dunlin::migrate(&bouncer.config(database.name()), NoTls, &migrator).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pooler);
+    insta::assert_snapshot!(error, @"the pooler has given no second connection within 10s, and one keeps the lock: let it have two server connections for this database and role at least (pgbouncer's `default_pool_size`), or connect directly (`Migrator::direct`)");
+    assert_eq!(left_behind(&database.connect().await.unwrap()).await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f01_a_worker_whose_keeper_is_gone_writes_nothing() {
+    let (bouncer, database) = (bouncer(PoolMode::Transaction, 4).await, database().await);
+    let direct = database.connect().await.unwrap();
+    // The second migration ends the transaction that keeps the lock, once.
+    direct.batch_execute("CREATE SEQUENCE tries").await.unwrap();
+    let kills = "SELECT CASE WHEN nextval('tries') = 1 THEN (SELECT count(pg_terminate_backend(pid)) FROM pg_locks \
+                 WHERE locktype = 'advisory' AND pid <> pg_backend_pid()) END";
+    let set = MigrationSet::builder().sql(1, "a", "CREATE TABLE a (id int)").sql(2, "kills", kills);
+    let set = set.rust(3, "nothing", Nothing).sql(4, "b", "CREATE TABLE b (id int)").build().unwrap();
+    let migrator = Migrator::new(set).pooler(Pooler::Transaction);
+    let report = dunlin::migrate(&bouncer.config(database.name()), NoTls, &migrator).await.unwrap();
+    assert_eq!(report.applied().count(), 4);
+    assert_eq!(history(&direct).await, "1 applied, 2 applied, 3 applied, 4 applied");
+    assert_eq!(left_behind(&direct).await, (0, 0));
+}
+
+struct Nothing;
+
+impl RustMigration for Nothing {
+    async fn up(&self, _: &Context<'_>) -> Result<(), BoxError> {
+        Ok(())
     }
 }
 
@@ -107,22 +241,17 @@ async fn f01_a_transaction_on_another_connection_than_the_lock_is_refused_and_th
     let set = set.build().unwrap();
     let migrator = Migrator::new(set.clone()).resource(pool);
     let error = migrator.run(&mut client, Target::Latest).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::LockLost, "{error:?}");
-    insta::assert_snapshot!(error, @"the migration lock is not held by this connection any more: a pooler in transaction or statement mode stands in between, or a migration has released it; connect directly, or to a session-mode pool (one migration was done before it)");
+    assert_eq!(error.kind(), ErrorKind::Pooler, "{error:?}");
+    assert!(error.to_string().starts_with("a pooler in transaction mode stands"), "{error}");
     assert_eq!((history(&direct).await.as_str(), exists(&direct, "b").await), ("1 applied", false));
-
-    // The lock is still on the connection that had it. Whoever comes is told whose it is, and how to end it.
+    // The lock is on a connection that somebody else works on: the error says how to free it.
     let lock = "SELECT pid FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
                 WHERE l.locktype = 'advisory' AND d.datname = current_database()";
     let holder: i32 = direct.query_one(lock, &[]).await.unwrap().get(0);
-    let mut second = database.connect().await.unwrap();
-    let migrator = Migrator::new(set);
-    let error = migrator.clone().deadline(Duration::from_millis(300)).run(&mut second, Target::Latest).await;
-    let error = error.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::LockTimeout);
     assert!(error.to_string().contains(&format!("pg_terminate_backend({holder})")), "{error}");
     direct.execute("SELECT pg_terminate_backend($1)", &[&holder]).await.unwrap();
-    let report = migrator.run(&mut second, Target::Latest).await.unwrap();
+    let report =
+        Migrator::new(set).run(&mut database.connect().await.unwrap(), Target::Latest).await.unwrap();
     assert_eq!(report.applied().count(), 1);
 }
 
@@ -149,19 +278,22 @@ async fn f03_no_statement_of_the_library_is_lost_between_the_connections_of_a_po
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_statement_mode_pool_boots_when_there_is_nothing_to_do_and_damages_nothing() {
-    let bouncer = bouncer(PoolMode::Statement, 4).await;
-    for _ in 0..5 {
-        let database = database().await;
-        let migrator = Migrator::new(Round::set(10)).deadline(Duration::from_secs(2));
-        let through = bouncer.config(database.name());
-        let round = Round::run(&migrator, &database, &through, 8).await;
-        assert_eq!(round.wrong, Vec::<String>::new(), "{:?}", round.outcomes);
-        let mut direct = database.connect().await.unwrap();
-        // New server connections, without the locks that the old ones may hold.
-        bouncer.admin("RECONNECT").await;
-        migrator.run(&mut direct, Target::Latest).await.unwrap();
-        let report = dunlin::migrate(&through, NoTls, &migrator).await.unwrap();
-        assert_eq!((report.state(), report.flights()), (State::Current, 1));
+async fn a_statement_mode_pool_is_refused() {
+    let (bouncer, database) = (bouncer(PoolMode::Statement, 4).await, database().await);
+    let through = bouncer.config(database.name());
+    let refused = [Migrator::new(numbered(3)), Migrator::new(numbered(3)).pooler(Pooler::Transaction)];
+    for migrator in refused {
+        let migrator = migrator.deadline(Duration::from_secs(2));
+        let error = dunlin::migrate(&through, NoTls, &migrator).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Pooler, "{error:?}");
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(error, @"a pooler in statement mode stands between this program and the server, which can't hold a transaction: connect directly (`Migrator::direct`), or to a pool in session or transaction mode");
+        }
     }
+    let mut direct = database.connect().await.unwrap();
+    assert!(!exists(&direct, "dunlin_history").await);
+    assert_eq!(left_behind(&direct).await, (0, 0));
+    run(&mut direct, numbered(3)).await.unwrap();
+    let report = dunlin::migrate(&through, NoTls, &Migrator::new(numbered(3))).await.unwrap();
+    assert_eq!((report.state(), report.flights()), (State::Current, 1));
 }
