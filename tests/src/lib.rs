@@ -1,5 +1,5 @@
-//! What integration tests and benchmarks share: one throw-away server a process, a proxy that counts flights, a pooler
-//! and a standby.
+//! What integration tests and benchmarks share: one throw-away server a process, a proxy that counts flights and brings
+//! about faults, a pooler and a standby.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 pub use crate::{
     messages::Message,
     pgbouncer::{PgBouncer, Pool, PoolMode},
-    proxy::Proxy,
+    proxy::{Cut, Direction, Fault, Proxy, Traffic},
     round::Round,
     standby::Standby,
 };
