@@ -6,6 +6,7 @@
     reason = "test support: whoever calls it wants to fail on the spot"
 )]
 
+pub mod faults;
 pub mod layouts;
 mod messages;
 mod pgbouncer;

@@ -28,6 +28,9 @@ mod reconnect;
 mod support;
 
 #[cfg(test)]
+mod sweeps;
+
+#[cfg(test)]
 mod corpora;
 #[cfg(test)]
 mod hygiene;

@@ -1,0 +1,35 @@
+//! The fault harness: one plan of migrations, and sweeps over everything that can go wrong while it is applied.
+//!
+//! Each point of a sweep has a database of its own. There the [scenario](migrator) is applied while something goes wrong,
+//! then once more in peace, and what has come of it is compared with what a run without faults leaves: each effect
+//! exactly once, the history right, no lock, no invalid index, nothing open.
+//!
+//! | Sweep | What goes wrong | Points |
+//! |---|---|---|
+//! | [`cuts`] | the connection is cut before, in the middle of and after each message, in both directions | all |
+//! | [`double_cuts`] | it is cut twice | seeded |
+//! | [`drops`] | the future is dropped at each poll, and while a statement runs | all |
+//!
+//! `cargo run --release -p tests --bin faults -- cuts` runs a whole sweep; the tests run a part of each.
+
+mod drop_at;
+mod part;
+mod runner;
+mod scenario;
+mod sweep;
+
+mod footprint;
+
+mod cuts;
+mod drops;
+
+pub use crate::faults::{
+    cuts::{cuts, double_cuts},
+    drop_at::{DropAt, Dropped, Moment},
+    drops::drops,
+    footprint::Footprint,
+    part::Part,
+    runner::Runner,
+    scenario::{Nap, migrator},
+    sweep::Tally,
+};

@@ -1,0 +1,84 @@
+//! On whose connection the scenario is applied.
+
+use std::{fmt, time::Duration};
+
+use deadpool_postgres::{Manager, Pool};
+use dunlin::{Error, Report, Target};
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::faults::scenario::migrator;
+
+/// On whose connection the scenario is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    /// On one of dunlin's own: `dunlin::migrate`.
+    Boot,
+    /// On one out of a pool: `dunlin_deadpool::migrate`.
+    Pool,
+    /// On one that is the caller's: `Migrator::run`.
+    Caller,
+}
+
+/// A runner that has what it runs on.
+pub(crate) enum Prepared {
+    Boot(Config),
+    Pool(Pool),
+    Caller(Client, JoinHandle<()>),
+}
+
+impl Runner {
+    pub(crate) const ALL: [Self; 3] = [Self::Boot, Self::Pool, Self::Caller];
+
+    pub(crate) async fn prepare(self, config: &Config) -> Result<Prepared, Error> {
+        Ok(match self {
+            Self::Boot => Prepared::Boot(config.clone()),
+            Self::Pool => {
+                let pool = Pool::builder(Manager::new(config.clone(), NoTls)).max_size(1).build();
+                Prepared::Pool(pool.map_err(Error::no_connection)?)
+            }
+            Self::Caller => {
+                let (client, connection) = config.connect(NoTls).await.map_err(Error::no_connection)?;
+                let connection = async { drop(connection.await) };
+                Prepared::Caller(client, tokio::spawn(connection))
+            }
+        })
+    }
+
+    /// Applies the scenario.
+    pub(crate) async fn run(self, config: &Config) -> Result<Report, Error> {
+        self.prepare(config).await?.run().await
+    }
+
+    /// Applies the scenario; a run that does not end is an error.
+    pub(crate) async fn run_within(
+        self,
+        patience: Duration,
+        config: &Config,
+    ) -> Result<Result<Report, Error>, String> {
+        let run = tokio::time::timeout(patience, self.run(config)).await;
+        run.map_err(|_| format!("the run has not ended after {patience:?}"))
+    }
+}
+
+impl Prepared {
+    /// Applies the scenario. What it runs on is still there when the future is dropped.
+    pub(crate) async fn run(&mut self) -> Result<Report, Error> {
+        let migrator = migrator();
+        match self {
+            Self::Boot(config) => dunlin::migrate(config, NoTls, &migrator).await,
+            Self::Pool(pool) => dunlin_deadpool::migrate(pool, &migrator).await,
+            Self::Caller(client, _) => migrator.run(client, Target::Latest).await,
+        }
+    }
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Boot => "own connection",
+            Self::Pool => "pool",
+            Self::Caller => "caller's connection",
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! The plan that everything goes wrong with.
+
+use std::time::Duration;
+
+use dunlin::{BoxError, Context, MigrationSet, Migrator, RustMigration, SqlMigration};
+use tokio_postgres::Config;
+
+/// What every step leaves in the table `effects`, in order. The table takes any step twice.
+pub(crate) const EFFECTS: &str = "1 2 3 5a 5b 6a 6c";
+
+/// How many migrations there are.
+pub(crate) const STEPS: usize = 6;
+
+/// A step that can be made to sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nap {
+    /// Among plain SQL, in a flight.
+    Sql,
+    /// In a Rust migration.
+    Rust,
+    /// In a statement outside a transaction.
+    Outside,
+}
+
+impl Nap {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sql, Self::Rust, Self::Outside];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Rust => "rust",
+            Self::Outside => "outside",
+        }
+    }
+
+    /// Sleeps for five seconds in a session that is [told to](Self::in_sessions_of).
+    fn sql(self) -> String {
+        format!(
+            "SELECT pg_sleep(CASE current_setting('faults.nap', true) WHEN '{}' THEN 5 ELSE 0 END)",
+            self.name()
+        )
+    }
+
+    /// Lets this step sleep in the sessions of a configuration.
+    pub(crate) fn in_sessions_of(self, config: &mut Config) {
+        config.options(format!("-c faults.nap={}", self.name()));
+    }
+}
+
+/// The migrations that are applied while something goes wrong: three transactional steps, one of them with a verify script that
+/// writes, a concurrent index, a Rust step, and a step of three statements outside a transaction.
+///
+/// # Panics
+/// If dunlin does not take them.
+pub fn migrator() -> Migrator {
+    let second = SqlMigration::new(2, "birds", birds()).expect("a migration");
+    let set = MigrationSet::builder()
+        .sql(1, "effects", effects())
+        .migration(second.with_verify(VERIFY).expect("a verify script"))
+        .sql(3, "sing", format!("{}; UPDATE birds SET song = song || '!'; {}", effect("3"), Nap::Sql.sql()))
+        .sql(4, "index", "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY birds_song ON birds (song)")
+        .rust(5, "code", Code)
+        .sql(6, "vacuum", outside());
+    Migrator::new(set.build().expect("a set")).deadline(Duration::from_secs(60))
+}
+
+fn effect(step: &str) -> String {
+    format!("INSERT INTO effects (step) VALUES ('{step}')")
+}
+
+fn effects() -> String {
+    let table = "CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, step text NOT NULL)";
+    format!("{table}; {}", effect("1"))
+}
+
+fn birds() -> String {
+    let table = "CREATE TABLE birds (id bigint NOT NULL, song text NOT NULL)";
+    format!("{table}; INSERT INTO birds SELECT n, 'pi' FROM generate_series(1, 50) AS n; {}", effect("2"))
+}
+
+/// It writes what must not stay.
+const VERIFY: &str = "INSERT INTO effects (step) VALUES ('verified'); SELECT count(*) = 50 FROM birds";
+
+fn outside() -> String {
+    let nap = Nap::Outside.sql();
+    format!(
+        "-- dunlin: no-transaction\nWITH nap AS MATERIALIZED ({nap}) INSERT INTO effects (step) SELECT '6a' FROM nap;\nVACUUM birds;\n{}",
+        effect("6c")
+    )
+}
+
+struct Code;
+
+impl RustMigration for Code {
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        cx.client().execute("INSERT INTO effects (step) VALUES ($1)", &[&"5a"]).await?;
+        cx.client().batch_execute(&Nap::Rust.sql()).await?;
+        cx.client().batch_execute(&effect("5b")).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,40 @@
+//! A part of each sweep of the fault harness. The whole ones are run by `cargo run --release -p tests --bin faults`.
+
+use std::time::Duration;
+
+use tests::faults::{self, Part, Tally};
+
+/// Another one each time, so that many runs see everything; `DUNLIN_FAULTS_SEED` repeats one.
+fn seed() -> u64 {
+    match std::env::var("DUNLIN_FAULTS_SEED") {
+        Ok(seed) => seed.parse().expect("DUNLIN_FAULTS_SEED is a number"),
+        Err(_) => u64::from(fastrand::u32(..)),
+    }
+}
+
+#[track_caller]
+fn assert_right(tally: &Tally, seed: u64) {
+    assert!(tally.is_right(), "DUNLIN_FAULTS_SEED={seed}\n{tally}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f21_f22_a_cut_at_any_message_loses_nothing_and_doubles_nothing() {
+    let seed = seed();
+    let tally = faults::cuts(Part::Some { points: 100, seed }).await.unwrap();
+    assert_right(&tally, seed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f22_two_cuts_in_a_row_lose_nothing_and_double_nothing() {
+    let seed = seed();
+    let tally = faults::double_cuts(30, seed).await.unwrap();
+    assert_right(&tally, seed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f27_a_future_dropped_at_any_poll_leaves_neither_lock_nor_transaction() {
+    let seed = seed();
+    // Within a second, on a machine that does nothing else meanwhile.
+    let tally = faults::drops(Part::Some { points: 60, seed }, Duration::from_secs(3)).await.unwrap();
+    assert_right(&tally, seed);
+}
