@@ -8,28 +8,40 @@
 //! |---|---|---|
 //! | [`cuts`] | the connection is cut before, in the middle of and after each message, in both directions | all |
 //! | [`double_cuts`] | it is cut twice | seeded |
+//! | [`silences`] | the network goes silent at each message, and the caller gives up | all |
 //! | [`drops`] | the future is dropped at each poll, and while a statement runs | all |
+//! | [`aborts`] | the process aborts before and after each poll | all |
+//! | [`chaos`] | four processes at once, killed, stopped, and their sessions terminated | seeded |
 //!
 //! `cargo run --release -p tests --bin faults -- cuts` runs a whole sweep; the tests run a part of each.
 
 mod drop_at;
+mod footprint;
 mod part;
+mod place;
 mod runner;
 mod scenario;
 mod sweep;
 
-mod footprint;
+mod peace;
 
+mod replica;
+
+mod aborts;
+mod chaos;
 mod cuts;
 mod drops;
+mod silences;
 
 pub use crate::faults::{
+    aborts::aborts,
+    chaos::chaos,
     cuts::{cuts, double_cuts},
     drop_at::{DropAt, Dropped, Moment},
     drops::drops,
-    footprint::Footprint,
     part::Part,
-    runner::Runner,
-    scenario::{Nap, migrator},
+    replica::replica,
+    scenario::migrator,
+    silences::silences,
     sweep::Tally,
 };

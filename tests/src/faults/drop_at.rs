@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::Future,
     pin::pin,
+    str::FromStr,
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
     time::Duration,
@@ -37,6 +38,14 @@ pub enum Moment {
 impl Moment {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Polled, Self::Sent, Self::Woken];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Polled => "polled",
+            Self::Sent => "sent",
+            Self::Woken => "woken",
+        }
+    }
 }
 
 impl DropAt {
@@ -84,12 +93,21 @@ impl DropAt {
 impl fmt::Display for DropAt {
     /// `poll 12, sent`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let moment = match self.moment {
-            Moment::Polled => "polled",
-            Moment::Sent => "sent",
-            Moment::Woken => "woken",
+        write!(f, "poll {}, {}", self.poll, self.moment.name())
+    }
+}
+
+impl FromStr for DropAt {
+    type Err = String;
+
+    /// Reads what `Display` writes.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let read = || {
+            let (poll, moment) = text.strip_prefix("poll ")?.split_once(", ")?;
+            let moment = Moment::ALL.into_iter().find(|known| known.name() == moment)?;
+            Some(Self { poll: poll.parse().ok()?, moment })
         };
-        write!(f, "poll {}, {moment}", self.poll)
+        read().ok_or_else(|| format!("`{text}` is not like `poll 12, sent`"))
     }
 }
 
@@ -123,7 +141,9 @@ mod tests {
                         polled.set(polled.get() + 1);
                     }
                 };
-                let outcome = DropAt { poll, moment }.run(three_polls).await;
+                let place = DropAt { poll, moment };
+                assert_eq!(place.to_string().parse(), Ok(place));
+                let outcome = place.run(three_polls).await;
                 assert_eq!(outcome.is_ok(), poll >= 3, "{poll} {moment:?}");
                 assert_eq!(polled.get(), poll.min(3));
             }

@@ -1,19 +1,19 @@
 //! A future that is dropped: at each poll, and while a statement runs.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use dunlin::BoxError;
-use tokio_postgres::Client;
 
 use crate::{
     database,
     faults::{
-        drop_at::{DropAt, Dropped, Moment},
-        footprint::{Footprint, Open, witness},
+        drop_at::{DropAt, Dropped},
+        footprint::{Open, witness},
         part::Part,
+        peace::Peace,
+        place::Place,
         runner::{Prepared, Runner},
-        scenario::Nap,
-        sweep::{Outcome, Tally, sweep},
+        sweep::{Outcome, Tally, Trial, sweep},
     },
 };
 
@@ -21,8 +21,8 @@ use crate::{
 /// close the connection.
 const FREES_THE_CALLERS: bool = false;
 
-/// How long a run may take to come to where it is dropped.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a run may take that is dropped.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Drops the future at each poll, at once, when what it has sent is on its way and when it would be polled again; and while
 /// a statement runs that would take seconds. Lock and transaction must be free within the bound.
@@ -31,105 +31,73 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When a run in peace does not do what it should.
 pub async fn drops(part: Part, bound: Duration) -> Result<Tally, BoxError> {
     let mut points = Vec::new();
-    let mut footprint = None;
     for runner in Runner::ALL {
         let database = database().await;
         let mut prepared = runner.prepare(&database.config()).await?;
         let (polls, report) = DropAt::count(prepared.run()).await;
         report?;
-        drop(prepared);
-        footprint = Some(Footprint::of_peace(&database).await?);
-        // Some runs take some more polls than others.
-        for poll in 1..=polls.saturating_add(3) {
-            let point = |moment| Point { runner, place: Place::Poll(DropAt { poll, moment }) };
-            points.extend(Moment::ALL.map(point));
-        }
-        points.extend(Nap::ALL.map(|nap| Point { runner, place: Place::Nap(nap) }));
-        points.push(Point { runner, place: Place::Index });
+        points.extend(Place::all(polls).map(|place| DroppedRun { runner, place, bound }));
     }
-    let footprint = Arc::new(footprint.ok_or("there are no runners")?);
-    let trial = move |point: Point| {
-        let footprint = Arc::clone(&footprint);
-        async move { point.try_out(&footprint, bound).await }
-    };
-    Ok(sweep("drops", part.of(points), trial).await)
+    Ok(sweep("drops", part.of(points), Peace::of(Runner::Boot).await?).await)
 }
 
-/// Where a run is dropped.
-struct Point {
+/// A run whose future is dropped.
+struct DroppedRun {
     runner: Runner,
     place: Place,
+    bound: Duration,
 }
 
-enum Place {
-    Poll(DropAt),
-    /// While a statement sleeps.
-    Nap(Nap),
-    /// While the concurrent index waits for somebody's transaction.
-    Index,
-}
-
-impl Point {
-    async fn try_out(self, peace: &Footprint, bound: Duration) -> Result<Outcome, BoxError> {
+impl Trial for DroppedRun {
+    async fn try_out(self, peace: &Peace) -> Result<Outcome, BoxError> {
         let database = database().await;
         let mut config = database.config();
-        let observer = witness(&config).await?;
-        let other = witness(&config).await?;
+        let (observer, other) = (witness(&config).await?, witness(&config).await?);
+        self.place.obstruct(&other).await?;
         if let Place::Nap(nap) = self.place {
-            nap.in_sessions_of(&mut config);
+            config.options(nap.option());
         }
         let mut prepared = self.runner.prepare(&config).await?;
-        let was_dropped = match self.place {
-            Place::Poll(place) => match tokio::time::timeout(PATIENCE, place.run(prepared.run())).await? {
-                Ok(report) => report.map(|_| false)?,
-                Err(Dropped) => true,
-            },
-            Place::Nap(_) => drop_when(&mut prepared, &observer, "wait_event = 'PgSleep'").await?,
-            Place::Index => {
-                other.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1").await?;
-                drop_when(&mut prepared, &observer, "wait_event = 'virtualxid'").await?
-            }
-        };
+        let was_dropped = tokio::time::timeout(PATIENCE, self.drop_there(&mut prepared, &observer)).await??;
         if let Prepared::Caller(_, connection) = &prepared
             && !FREES_THE_CALLERS
         {
             connection.abort();
         }
         let freed = Open::until(&observer, Open::is_free).await?;
-        if freed > bound {
+        if freed > self.bound {
             return Err(format!("lock and transaction were free after {freed:?} only").into());
         }
         drop((prepared, other));
-        peace.converges(&database.config()).await?;
+        peace.footprint.converges(&database.config()).await?;
         database.drop().await?;
         Ok(if was_dropped { Outcome::Freed(freed) } else { Outcome::Missed })
     }
 }
 
-/// Runs until a session is in a state of `pg_stat_activity`.
-async fn drop_when(prepared: &mut Prepared, observer: &Client, state: &str) -> Result<bool, BoxError> {
-    let sql =
-        format!("SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND {state}");
-    let seen = async {
-        while !observer.query_one(&sql, &[]).await?.get::<_, bool>(0) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+impl DroppedRun {
+    /// Runs to the place and drops the future. False when the run has ended before.
+    async fn drop_there(
+        &self,
+        prepared: &mut Prepared,
+        observer: &tokio_postgres::Client,
+    ) -> Result<bool, BoxError> {
+        if let Place::Poll(place) = self.place {
+            return match place.run(prepared.run()).await {
+                Ok(report) => Ok(report.map(|_| false)?),
+                Err(Dropped) => Ok(true),
+            };
         }
-        Ok::<_, tokio_postgres::Error>(true)
-    };
-    tokio::select! {
-        report = prepared.run() => Err(format!("the run has ended before {state}: {}", report?).into()),
-        seen = tokio::time::timeout(PATIENCE, seen) => Ok(seen??),
+        tokio::select! {
+            report = prepared.run() => Ok(report.map(|_| false)?),
+            reached = self.place.reached(observer) => reached.map(|()| true),
+        }
     }
 }
 
-impl fmt::Display for Point {
+impl fmt::Display for DroppedRun {
     /// `pool, poll 12, sent`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, ", self.runner)?;
-        match self.place {
-            Place::Poll(place) => place.fmt(f),
-            Place::Nap(nap) => write!(f, "asleep in {nap:?}"),
-            Place::Index => f.write_str("the index waits"),
-        }
+        write!(f, "{}, {}", self.runner, self.place)
     }
 }

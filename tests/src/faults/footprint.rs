@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use dunlin::{BoxError, Target};
-use dunlin_test::Database;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::faults::scenario::{EFFECTS, STEPS, migrator};
@@ -80,16 +79,16 @@ impl Open {
 
 /// What a run leaves that nothing went wrong with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Footprint(String);
+pub(crate) struct Footprint(String);
 
 impl Footprint {
     /// Applies the scenario in peace and looks at what it leaves.
     ///
     /// # Errors
     /// When it is not what the scenario says.
-    pub async fn of_peace(database: &Database) -> Result<Self, BoxError> {
-        dunlin::migrate(&database.config(), NoTls, &migrator()).await?;
-        let footprint = Self::of(&witness(&database.config()).await?).await?;
+    pub(crate) async fn of_peace(config: &Config) -> Result<Self, BoxError> {
+        dunlin::migrate(config, NoTls, &migrator()).await?;
+        let footprint = Self::of(&witness(config).await?).await?;
         match footprint.0.contains(&format!("effects: {EFFECTS}\n")) {
             true => Ok(footprint),
             false => Err(format!("a run in peace has left\n{}", footprint.0).into()),
@@ -104,7 +103,7 @@ impl Footprint {
     ///
     /// # Errors
     /// When the run fails, or leaves anything else.
-    pub async fn converges(&self, config: &Config) -> Result<(), BoxError> {
+    pub(crate) async fn converges(&self, config: &Config) -> Result<(), BoxError> {
         let migrator = migrator();
         let run = dunlin::migrate(config, NoTls, &migrator);
         let run = tokio::time::timeout(Duration::from_secs(90), run).await;
@@ -116,14 +115,24 @@ impl Footprint {
         }
         let mut client = witness(config).await?;
         Open::until(&client, Open::is_nothing).await.map_err(|error| format!("left open: {error}"))?;
-        let left = Self::of(&client).await?;
-        if left != *self {
-            return Err(format!("left\n{}\ninstead of\n{}", left.0, self.0).into());
-        }
+        self.compare(&Self::of(&client).await?)?;
         let again = migrator.run(&mut client, Target::Latest).await?;
         match again.flights() {
             1 => Ok(()),
             _ => Err(format!("the next boot is no single flight: {again}").into()),
+        }
+    }
+}
+
+impl Footprint {
+    /// The lines that differ are an error.
+    fn compare(&self, left: &Self) -> Result<(), BoxError> {
+        let lines = self.0.lines().zip(left.0.lines()).filter(|(should, is)| should != is);
+        let differences: Vec<_> =
+            lines.map(|(should, is)| format!("\n  left        {is}\n  instead of  {should}")).collect();
+        match self == left {
+            true => Ok(()),
+            false => Err(differences.concat().into()),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! On whose connection the scenario is applied.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use deadpool_postgres::{Manager, Pool};
-use dunlin::{Error, Report, Target};
+use dunlin::{Error, ErrorKind, Report, Target};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -11,7 +11,7 @@ use crate::faults::scenario::migrator;
 
 /// On whose connection the scenario is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runner {
+pub(crate) enum Runner {
     /// On one of dunlin's own: `dunlin::migrate`.
     Boot,
     /// On one out of a pool: `dunlin_deadpool::migrate`.
@@ -20,7 +20,7 @@ pub enum Runner {
     Caller,
 }
 
-/// A runner that has what it runs on.
+/// A runner with what it runs on.
 pub(crate) enum Prepared {
     Boot(Config),
     Pool(Pool),
@@ -49,16 +49,6 @@ impl Runner {
     pub(crate) async fn run(self, config: &Config) -> Result<Report, Error> {
         self.prepare(config).await?.run().await
     }
-
-    /// Applies the scenario; a run that does not end is an error.
-    pub(crate) async fn run_within(
-        self,
-        patience: Duration,
-        config: &Config,
-    ) -> Result<Result<Report, Error>, String> {
-        let run = tokio::time::timeout(patience, self.run(config)).await;
-        run.map_err(|_| format!("the run has not ended after {patience:?}"))
-    }
 }
 
 impl Prepared {
@@ -71,6 +61,12 @@ impl Prepared {
             Self::Caller(client, _) => migrator.run(client, Target::Latest).await,
         }
     }
+}
+
+/// Whether an error says that the connection was lost, or could not be had.
+pub(crate) fn is_lost(error: &Error) -> bool {
+    let shut_down = error.code().is_some_and(|code| code.code().starts_with("57P"));
+    shut_down || matches!(error.kind(), ErrorKind::Connect | ErrorKind::Connection)
 }
 
 impl fmt::Display for Runner {

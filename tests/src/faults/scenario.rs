@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use dunlin::{BoxError, Context, MigrationSet, Migrator, RustMigration, SqlMigration};
-use tokio_postgres::Config;
 
 /// What every step leaves in the table `effects`, in order. The table takes any step twice.
 pub(crate) const EFFECTS: &str = "1 2 3 5a 5b 6a 6c";
@@ -13,7 +12,7 @@ pub(crate) const STEPS: usize = 6;
 
 /// A step that can be made to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nap {
+pub(crate) enum Nap {
     /// Among plain SQL, in a flight.
     Sql,
     /// In a Rust migration.
@@ -24,9 +23,9 @@ pub enum Nap {
 
 impl Nap {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Sql, Self::Rust, Self::Outside];
+    pub(crate) const ALL: [Self; 3] = [Self::Sql, Self::Rust, Self::Outside];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sql => "sql",
             Self::Rust => "rust",
@@ -42,9 +41,9 @@ impl Nap {
         )
     }
 
-    /// Lets this step sleep in the sessions of a configuration.
-    pub(crate) fn in_sessions_of(self, config: &mut Config) {
-        config.options(format!("-c faults.nap={}", self.name()));
+    /// What a client has to send as `options` for this step to sleep in its session.
+    pub(crate) fn option(self) -> String {
+        format!("-c faults.nap={}", self.name())
     }
 }
 

@@ -10,8 +10,16 @@ use std::{
 use dunlin::BoxError;
 use tokio::task::JoinSet;
 
+use crate::faults::peace::Peace;
+
 /// How many points are tried at once.
 const WORKERS: usize = 4;
+
+/// One point of a sweep. `Display` says which.
+pub(crate) trait Trial: fmt::Display + Send + 'static {
+    /// Applies the scenario while something goes wrong, and then in peace.
+    fn try_out(self, peace: &Peace) -> impl Future<Output = Result<Outcome, BoxError>> + Send;
+}
 
 /// What came of a point that was right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,26 +81,23 @@ impl fmt::Display for Tally {
 }
 
 /// Tries each of the numbered points.
-pub(crate) async fn sweep<P, F, Trial>(name: &'static str, points: Vec<(usize, P)>, trial: F) -> Tally
-where
-    P: fmt::Display + Send + 'static,
-    F: Fn(P) -> Trial + Clone + Send + Sync + 'static,
-    Trial: Future<Output = Result<Outcome, BoxError>> + Send + 'static,
-{
+pub(crate) async fn sweep<T: Trial>(name: &'static str, points: Vec<(usize, T)>, peace: Peace) -> Tally {
     let began = Instant::now();
     let tally = Tally { name, points: 0, missed: 0, slowest: None, wrong: Vec::new(), took: Duration::ZERO };
     let tally = Arc::new(Mutex::new(tally));
     let points = Arc::new(Mutex::new(points.into_iter()));
+    let peace = Arc::new(peace);
     let mut workers = JoinSet::new();
     for _ in 0..WORKERS {
-        let (tally, points, trial) = (Arc::clone(&tally), Arc::clone(&points), trial.clone());
+        let (tally, points, peace) = (Arc::clone(&tally), Arc::clone(&points), Arc::clone(&peace));
         workers.spawn(async move {
             loop {
                 let next = points.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((number, point)) = next else { return };
-                let name = point.to_string();
+                let Some((number, trial)) = next else { return };
+                let (name, peace) = (trial.to_string(), Arc::clone(&peace));
                 // A panic is this point's alone.
-                let outcome = tokio::spawn(trial(point)).await.unwrap_or_else(|panic| Err(panic.into()));
+                let outcome = tokio::spawn(async move { trial.try_out(&peace).await }).await;
+                let outcome = outcome.unwrap_or_else(|panic| Err(panic.into()));
                 tally.lock().unwrap_or_else(PoisonError::into_inner).note(number, &name, outcome);
             }
         });
