@@ -16,10 +16,6 @@ use crate::{
     proxy::{Cut, Direction, Fault, Proxy, Traffic},
 };
 
-/// Whether `dunlin::migrate` connects anew when it has lost its connection. Then a single cut is none of its caller's
-/// business, unless it hits the first connection while that comes about.
-const RECONNECTS: bool = false;
-
 /// Those who notice different things when their connection is cut.
 const RUNNERS: [Runner; 2] = [Runner::Boot, Runner::Caller];
 
@@ -107,13 +103,13 @@ impl Trial for CutRun {
 }
 
 impl CutRun {
+    /// `dunlin::migrate` connects anew when it has lost its connection: a single cut is none of its caller's business,
+    /// unless it hits the first connection while that comes about.
     fn may_fail_with(&self, error: &Error, peace: &Peace) -> bool {
-        let is_single = self.faults.len() == 1;
-        if RECONNECTS && is_single && self.runner == Runner::Boot {
-            let connecting = self.faults.iter().all(|fault| peace.is_connecting(fault));
-            return connecting && error.kind() == ErrorKind::Connect;
+        match (self.runner, self.faults.as_slice()) {
+            (Runner::Boot, [fault]) => error.kind() == ErrorKind::Connect && peace.is_connecting(fault),
+            _ => is_lost(error),
         }
-        is_lost(error)
     }
 }
 

@@ -1,8 +1,12 @@
 //! A future that is dropped: at each poll, and while a statement runs.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use dunlin::BoxError;
+use tokio_postgres::{Client, error::SqlState};
 
 use crate::{
     database,
@@ -17,12 +21,14 @@ use crate::{
     },
 };
 
-/// Whether `Migrator::run` frees the lock of the caller's connection when its future is dropped. If not, the caller has to
-/// close the connection.
-const FREES_THE_CALLERS: bool = false;
-
 /// How long a run may take that is dropped.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How long the connection is used afterwards.
+const AFTERWARDS: Duration = Duration::from_millis(50);
+
+/// Whether the request to cancel what a dropped run does on the caller's connection never meets what the caller does next.
+const CANCELS_IN_TIME: bool = false;
 
 /// Drops the future at each poll, at once, when what it has sent is on its way and when it would be polled again; and while
 /// a statement runs that would take seconds. Lock and transaction must be free within the bound.
@@ -59,12 +65,13 @@ impl Trial for DroppedRun {
         }
         let mut prepared = self.runner.prepare(&config).await?;
         let was_dropped = tokio::time::timeout(PATIENCE, self.drop_there(&mut prepared, &observer)).await??;
-        if let Prepared::Caller(_, connection) = &prepared
-            && !FREES_THE_CALLERS
-        {
-            connection.abort();
-        }
-        let freed = Open::until(&observer, Open::is_free).await?;
+        let freed = match &prepared {
+            // Whoever has dropped the future has a use for the connection at once.
+            Prepared::Caller(client) if was_dropped => {
+                tokio::try_join!(Open::until(&observer, Open::is_free), go_on(client))?.0
+            }
+            _ => Open::until(&observer, Open::is_free).await?,
+        };
         if freed > self.bound {
             return Err(format!("lock and transaction were free after {freed:?} only").into());
         }
@@ -77,11 +84,7 @@ impl Trial for DroppedRun {
 
 impl DroppedRun {
     /// Runs to the place and drops the future. False when the run has ended before.
-    async fn drop_there(
-        &self,
-        prepared: &mut Prepared,
-        observer: &tokio_postgres::Client,
-    ) -> Result<bool, BoxError> {
+    async fn drop_there(&self, prepared: &mut Prepared, observer: &Client) -> Result<bool, BoxError> {
         if let Place::Poll(place) = self.place {
             return match place.run(prepared.run()).await {
                 Ok(report) => Ok(report.map(|_| false)?),
@@ -94,6 +97,25 @@ impl DroppedRun {
         }
     }
 }
+
+/// Uses a connection whose run was dropped, as its owner would: nothing is set, and nothing is cancelled.
+async fn go_on(client: &Client) -> Result<(), BoxError> {
+    let began = Instant::now();
+    while began.elapsed() < AFTERWARDS {
+        let settings = match client.query(SETTINGS, &[]).await {
+            Err(error) if !CANCELS_IN_TIME && error.code() == Some(&SqlState::QUERY_CANCELED) => continue,
+            settings => settings?,
+        };
+        if let Some(row) = settings.first() {
+            let name: &str = row.get(0);
+            return Err(format!("the connection goes on with {name} set").into());
+        }
+    }
+    Ok(())
+}
+
+/// What is set otherwise than when the session began, apart from what the client does.
+const SETTINGS: &str = "SELECT name FROM pg_settings WHERE source = 'session'";
 
 impl fmt::Display for DroppedRun {
     /// `pool, poll 12, sent`.

@@ -10,7 +10,7 @@ use crate::faults::scenario::{EFFECTS, STEPS, migrator};
 /// How long a server may take to notice that clients are gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// All that a run leaves, as text: effects, rows, history, events, relations, and what is open.
+/// All that a run leaves, a line each: effects, rows, history, events, relations, prepared transactions.
 const FOOTPRINT: &str = "
     SELECT concat_ws(E'\\n',
         'effects: ' || (SELECT string_agg(step, ' ' ORDER BY id) FROM effects),

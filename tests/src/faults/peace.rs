@@ -47,10 +47,12 @@ impl Peace {
 
     /// Whether a cut hits a connection before it is open.
     pub(crate) fn is_connecting(&self, fault: &Fault) -> bool {
-        let last = match fault.direction {
-            Direction::ToServer => self.connecting.to_server,
-            Direction::ToClient => self.connecting.to_client,
-        };
-        fault.message < last || fault.message == last && fault.effect != Effect::Cut(Cut::After)
+        let Traffic { to_server, to_client } = self.connecting;
+        match fault.direction {
+            Direction::ToServer => fault.message <= to_server,
+            // The last one says that it is open.
+            Direction::ToClient if fault.effect == Effect::Cut(Cut::After) => fault.message < to_client,
+            Direction::ToClient => fault.message <= to_client,
+        }
     }
 }

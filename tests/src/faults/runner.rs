@@ -4,7 +4,6 @@ use std::fmt;
 
 use deadpool_postgres::{Manager, Pool};
 use dunlin::{Error, ErrorKind, Report, Target};
-use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::faults::scenario::migrator;
@@ -24,7 +23,7 @@ pub(crate) enum Runner {
 pub(crate) enum Prepared {
     Boot(Config),
     Pool(Pool),
-    Caller(Client, JoinHandle<()>),
+    Caller(Client),
 }
 
 impl Runner {
@@ -39,8 +38,8 @@ impl Runner {
             }
             Self::Caller => {
                 let (client, connection) = config.connect(NoTls).await.map_err(Error::no_connection)?;
-                let connection = async { drop(connection.await) };
-                Prepared::Caller(client, tokio::spawn(connection))
+                tokio::spawn(connection);
+                Prepared::Caller(client)
             }
         })
     }
@@ -58,7 +57,7 @@ impl Prepared {
         match self {
             Self::Boot(config) => dunlin::migrate(config, NoTls, &migrator).await,
             Self::Pool(pool) => dunlin_deadpool::migrate(pool, &migrator).await,
-            Self::Caller(client, _) => migrator.run(client, Target::Latest).await,
+            Self::Caller(client) => migrator.run(client, Target::Latest).await,
         }
     }
 }

@@ -33,7 +33,7 @@ impl Nap {
         }
     }
 
-    /// Sleeps for five seconds in a session that is [told to](Self::in_sessions_of).
+    /// Sleeps for five seconds in a session with its [option](Self::option).
     fn sql(self) -> String {
         format!(
             "SELECT pg_sleep(CASE current_setting('faults.nap', true) WHEN '{}' THEN 5 ELSE 0 END)",

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::Future,
+    iter,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -59,7 +60,11 @@ impl Tally {
                     self.slowest = Some((after, point.to_owned()));
                 }
             }
-            Err(error) => self.wrong.push(format!("point {number}, {point}: {error}")),
+            Err(error) => {
+                let causes = iter::successors(error.source(), |cause| cause.source());
+                let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+                self.wrong.push(format!("point {number}, {point}: {error}{causes}"));
+            }
         }
     }
 }
