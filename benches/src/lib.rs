@@ -15,10 +15,12 @@ mod arena;
 mod options;
 mod samples;
 mod table;
+mod traffic;
 
 mod apply;
 mod boot;
 mod replicas;
+mod stall;
 mod suite;
 
 pub use crate::{

@@ -18,11 +18,18 @@ pub enum Section {
     Disk,
     /// Fifty at once.
     Replicas,
+    /// A migration that waits for a table.
+    Stall,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 4] =
-        [("boot", Self::Boot), ("apply", Self::Apply), ("disk", Self::Disk), ("replicas", Self::Replicas)];
+    const ALL: [(&'static str, Self); 5] = [
+        ("boot", Self::Boot),
+        ("apply", Self::Apply),
+        ("disk", Self::Disk),
+        ("replicas", Self::Replicas),
+        ("stall", Self::Stall),
+    ];
 }
 
 impl Options {
@@ -38,7 +45,12 @@ impl Options {
                 // What `cargo bench` adds.
                 ("--bench", _) => {}
                 (_, Some((_, section))) => options.sections.push(*section),
-                _ => return Err(format!("{arg}: try `boot`, `apply`, `disk`, `replicas`, `--quick`").into()),
+                _ => {
+                    return Err(format!(
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `--quick`"
+                    )
+                    .into());
+                }
             }
         }
         Ok(options)
@@ -46,6 +58,10 @@ impl Options {
 
     pub(crate) fn wants(&self, section: Section) -> bool {
         self.sections.is_empty() || self.sections.contains(&section)
+    }
+
+    pub(crate) fn is_quick(&self) -> bool {
+        self.quick
     }
 
     /// How many rounds to make of what is worth so many.

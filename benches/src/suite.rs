@@ -1,5 +1,7 @@
 use crate::arena::Arena;
-use crate::{Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Table, apply, boot, replicas};
+use crate::{
+    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Table, apply, boot, replicas, stall,
+};
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
 /// it.
@@ -31,6 +33,10 @@ pub async fn run(
     if options.wants(Section::Replicas) {
         tell("booting 50 replicas at once");
         replicas::measure(&arena, peers, options, &mut table).await?;
+    }
+    if options.wants(Section::Stall) {
+        tell("altering a table behind a reader");
+        stall::measure(&arena, options, &mut table, &mut notes).await?;
     }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");

@@ -21,6 +21,8 @@ pub(crate) struct Row {
     pub(crate) time: Option<Duration>,
     pub(crate) ratio: Option<Ratio>,
     pub(crate) target: Option<f64>,
+    /// A target for the time itself.
+    pub(crate) limit: Option<Duration>,
     /// What the server's process has worked, and its ratio.
     pub(crate) cpu: Option<Duration>,
     pub(crate) cpu_ratio: Option<Ratio>,
@@ -39,10 +41,13 @@ impl Table {
 
 impl Row {
     fn cells(self, name: &str) -> [String; COLUMNS] {
-        let verdict = |target| match self.ratio {
-            Some(ratio) if ratio.median <= target => format!("{target:.2} met"),
-            _ => format!("{target:.2} missed"),
+        let verdict =
+            |target: String, is_met: bool| format!("{target} {}", if is_met { "met" } else { "missed" });
+        let ratio = |target: f64| {
+            verdict(format!("{target:.2}"), self.ratio.is_some_and(|ratio| ratio.median <= target))
         };
+        let time =
+            |limit: Duration| verdict(milliseconds(limit), self.time.is_some_and(|time| time <= limit));
         [
             name.to_owned(),
             self.contestant,
@@ -51,7 +56,7 @@ impl Row {
             self.ratio.map_or_else(String::new, |Ratio { quartiles: (low, high), .. }| {
                 format!("{low:.2}-{high:.2}")
             }),
-            self.target.map_or_else(String::new, verdict),
+            self.target.map(ratio).or(self.limit.map(time)).unwrap_or_default(),
             self.cpu.map_or_else(String::new, milliseconds),
             self.cpu_ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median)),
             self.round_trips.map_or_else(String::new, |count| count.to_string()),
@@ -108,6 +113,19 @@ fn milliseconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_held_against_the_time() {
+        let verdict = |time| {
+            let row = Row {
+                time: Some(Duration::from_millis(time)),
+                limit: Some(Duration::from_millis(250)),
+                ..Row::default()
+            };
+            row.cells("")[5].clone()
+        };
+        assert_eq!((verdict(250), verdict(251)), ("250 ms met".to_owned(), "250 ms missed".to_owned()));
+    }
 
     #[test]
     fn a_target_that_was_missed_says_so() {

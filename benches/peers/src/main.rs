@@ -1,4 +1,4 @@
-//! `cargo run --release -p peers [boot] [apply] [disk] [replicas] [--quick]`: dunlin, the database alone, and the peers.
+//! `cargo run --release -p peers [boot] [apply] [disk] [replicas] [stall] [--quick]`: dunlin, the database alone, and the peers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this program is for")]
 
 use benches::{Failure, Options, run};
