@@ -82,8 +82,15 @@ struct Current<'a> {
     tokens: Vec<Token<'a>>,
     /// Where the parentheses that are open began.
     parentheses: Vec<usize>,
-    /// Where `BEGIN ATOMIC` and the `CASE`s inside it began.
-    blocks: Vec<usize>,
+    /// The function body in SQL that is open.
+    body: Option<Body>,
+}
+
+/// Where `BEGIN ATOMIC` stands.
+#[derive(Clone, Copy)]
+struct Body {
+    begin: usize,
+    atomic: usize,
 }
 
 impl<'a> Current<'a> {
@@ -99,26 +106,24 @@ impl<'a> Current<'a> {
         self.tokens.push(token);
     }
 
-    /// Counts the blocks of a function body in SQL
+    /// Follows the body of a function in SQL, `BEGIN ATOMIC [statement; ...] END`: its end is the `END` that a statement would
+    /// begin with. Any other ends a `CASE`, or is a name: `SELECT 1 end` needs no `AS`
     /// (<https://www.postgresql.org/docs/current/sql-createfunction.html>, `sql_body`).
     fn nest(&mut self, token: &Token<'_>) {
         let previous = self.tokens.last();
-        // `SELECT 1 AS end` and `t.end` are names.
-        if previous.is_some_and(|previous| previous.is_word("AS") || previous.is_symbol(".")) {
-            return;
-        }
-        match self.blocks.is_empty() {
-            true => {
+        match self.body {
+            None => {
                 let begin = previous.filter(|previous| token.is_word("ATOMIC") && previous.is_word("BEGIN"));
-                if let Some(begin) = begin.filter(|_| self.creates_routine()) {
-                    self.blocks.push(begin.start);
+                self.body = begin
+                    .filter(|_| self.creates_routine())
+                    .map(|begin| Body { begin: begin.start, atomic: token.start });
+            }
+            Some(Body { atomic, .. }) if token.is_word("END") => {
+                if previous.is_some_and(|previous| previous.is_symbol(";") || previous.start == atomic) {
+                    self.body = None;
                 }
             }
-            false if token.is_word("CASE") => self.blocks.push(token.start),
-            false if token.is_word("END") => {
-                self.blocks.pop();
-            }
-            false => {}
+            Some(_) => {}
         }
     }
 
@@ -131,7 +136,7 @@ impl<'a> Current<'a> {
     }
 
     fn is_open(&self) -> bool {
-        !(self.parentheses.is_empty() && self.blocks.is_empty())
+        !(self.parentheses.is_empty() && self.body.is_none())
     }
 
     fn start(&self) -> Option<usize> {
@@ -148,12 +153,12 @@ impl<'a> Current<'a> {
 
     /// What is still open at the end of the text.
     fn problem(&self, text: &str) -> Option<Problem> {
-        let (offset, message) = match (self.tokens.last(), &*self.parentheses, &*self.blocks) {
+        let (offset, message) = match (self.tokens.last(), &*self.parentheses, self.body) {
             (Some(Token { kind: TokenKind::Unterminated(construct), start, .. }), _, _) => {
                 (*start, unterminated(*construct))
             }
             (_, [.., parenthesis], _) => (*parenthesis, "`(` is never closed: add the `)`"),
-            (_, _, [begin, ..]) => (*begin, "`BEGIN ATOMIC` never ends: add the `END`"),
+            (_, _, Some(Body { begin, .. })) => (begin, "`BEGIN ATOMIC` never ends: add the `END`"),
             _ => return None,
         };
         Some(Problem::at(text, offset, message))
@@ -216,6 +221,19 @@ mod tests {
         assert_eq!(pieces(&format!("{function}; select 1")), [function, "select 1"]);
         let procedure = "CREATE PROCEDURE p() BEGIN ATOMIC END";
         assert_eq!(pieces(&format!("{procedure};select 1;")), [procedure, "select 1"]);
+    }
+
+    #[test]
+    fn a_column_of_the_body_may_be_called_end_or_case() {
+        for body in [
+            "select 1 end;",
+            "select a case, case when b then 1 end end from t; select t.atomic end;",
+            "select 1 case; select 2;",
+            "; ;",
+        ] {
+            let procedure = format!("create procedure p() begin atomic {body} end");
+            assert_eq!(pieces(&format!("{procedure}; select 1")), [&*procedure, "select 1"]);
+        }
     }
 
     #[test]

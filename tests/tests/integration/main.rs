@@ -25,6 +25,8 @@ mod poolers;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod splitter;
+#[cfg(test)]
 mod support;
 
 #[cfg(test)]
