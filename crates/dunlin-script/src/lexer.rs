@@ -152,6 +152,8 @@ impl<'a> Iterator for Lexer<'a> {
         let length = usize::try_from(raw.len).unwrap_or(usize::MAX);
         let (kind, open) = match raw.kind {
             Raw::Eof => return None,
+            // The raw lexer takes it for white space wherever it begins, and it has begun anew after a `seek`.
+            Raw::Whitespace if self.at > 0 && self.rest().starts_with('\u{feff}') => (TokenKind::Word, None),
             Raw::Whitespace => {
                 let space = self.cut(length, TokenKind::Space);
                 let line_ended = space.text.contains(['\n', '\r']);
@@ -291,6 +293,13 @@ mod tests {
         assert_eq!(kinds("'a',\n'b'"), [Literal, Symbol, Literal]);
         assert_eq!(significant("E'a'\n'b\\'c' d"), ["E'a'", "'b\\'c'", "d"]);
         assert_eq!(significant("E'a'\n'b'\n'\\'' d"), ["E'a'", "'b'", "'\\''", "d"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_inside_a_text_is_a_letter() {
+        use TokenKind::{Continuation, Literal, Word};
+        assert_eq!(kinds("\u{feff}a"), [Word]);
+        assert_eq!(kinds("E'a'\n'b'\u{feff}"), [Literal, Continuation, Word]);
     }
 
     #[test]

@@ -177,11 +177,10 @@ fn unterminated(construct: Construct) -> &'static str {
 /// The end of the data that follows `COPY ... FROM STDIN;`, the line `\.` included.
 fn end_of_data(text: &str, from: usize) -> Option<usize> {
     let rest = text.get(from..)?;
-    let marker = rest.find("\n\\.").map(|at| (at, 3)).filter(|(at, length)| {
-        rest.get(at.saturating_add(*length)..)
-            .is_some_and(|after| after.is_empty() || after.starts_with('\n'))
-    });
-    marker.map(|(at, length)| from.saturating_add(at).saturating_add(length))
+    let alone = |after: &str| after.is_empty() || after.starts_with('\n');
+    let mut markers = rest.match_indices("\n\\.").map(|(at, marker)| at.saturating_add(marker.len()));
+    let end = markers.find(|end| rest.get(*end..).is_some_and(alone))?;
+    Some(from.saturating_add(end))
 }
 
 #[cfg(test)]
@@ -250,6 +249,8 @@ mod tests {
     fn the_data_of_copy_is_part_of_it() {
         let copy = "COPY t (a) FROM stdin;\nit's; \\N\n\\\\.\n\\.";
         assert_eq!(pieces(&format!("select 1;\n{copy}\nselect 2;")), ["select 1", copy, "select 2"]);
+        let copy = "COPY t FROM STDIN;\n\\. it goes on\n\\.";
+        assert_eq!(pieces(copy), [copy]);
         assert_eq!(pieces("COPY t FROM STDIN; select 1"), ["COPY t FROM STDIN", "select 1"]);
     }
 

@@ -1,0 +1,3 @@
+0001_a.sql
+SELECT 1;
+-- café

@@ -1,0 +1,2 @@
+0001_a.sql
+CREATE INDEX CONCURRENTLY i ON t (a);

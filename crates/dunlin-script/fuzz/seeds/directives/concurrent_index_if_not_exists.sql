@@ -1,0 +1,3 @@
+0001_a.sql
+-- dunlin: no-transaction
+CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (a);

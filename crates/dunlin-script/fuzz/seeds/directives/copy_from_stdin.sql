@@ -1,0 +1,4 @@
+0001_a.sql
+COPY t (a, b) FROM stdin;
+1	it's
+\.

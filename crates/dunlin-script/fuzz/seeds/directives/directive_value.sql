@@ -1,0 +1,3 @@
+0001_a.sql
+-- dunlin: lock-timeout = 2
+SELECT 1;

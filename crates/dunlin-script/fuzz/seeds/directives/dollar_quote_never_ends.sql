@@ -1,0 +1,4 @@
+0001_a.sql
+DO $body$
+BEGIN
+END $bdy$;

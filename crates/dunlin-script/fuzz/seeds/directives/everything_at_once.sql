@@ -1,0 +1,2 @@
+c.sql
+SELECT 1;

@@ -1,0 +1,3 @@
+0001_a.sql
+\connect other
+SELECT 1;

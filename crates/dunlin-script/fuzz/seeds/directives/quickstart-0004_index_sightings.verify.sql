@@ -1,0 +1,2 @@
+0004_index_sightings.verify.sql
+SELECT indisvalid FROM pg_catalog.pg_index WHERE indexrelid = 'sightings_by_bird'::regclass;

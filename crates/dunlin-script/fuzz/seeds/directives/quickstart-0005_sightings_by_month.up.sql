@@ -1,0 +1,5 @@
+0005_sightings_by_month.up.sql
+CREATE VIEW sightings_by_month AS
+SELECT bird_id, date_trunc('month', seen_on) AS month, count(*) AS sightings
+FROM sightings
+GROUP BY bird_id, month;

@@ -1,0 +1,3 @@
+0001_a.sql
+-- dunlin: no-transactions
+SELECT 1;

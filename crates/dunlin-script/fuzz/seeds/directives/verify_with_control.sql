@@ -1,0 +1,4 @@
+0001_a.verify.sql
+-- dunlin: no-transaction
+SELECT true;
+ROLLBACK;

@@ -1,0 +1,2 @@
+-- dunlin: no-transaction
+CREATE INDEX CONCURRENTLY users_last_name ON users (last_name);

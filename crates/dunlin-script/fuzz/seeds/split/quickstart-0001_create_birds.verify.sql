@@ -1,0 +1,2 @@
+-- Every statement must succeed, and every boolean must be true.
+SELECT count(*) = 4 FROM birds;
