@@ -27,6 +27,8 @@ mod reconnect;
 #[cfg(test)]
 mod splitter;
 #[cfg(test)]
+mod state_machine;
+#[cfg(test)]
 mod support;
 
 #[cfg(test)]
