@@ -55,15 +55,15 @@ async fn a_role_s_timeouts_are_for_its_queries_not_for_migrations() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let settings = [
-        "statement_timeout = '20ms'",
-        "idle_in_transaction_session_timeout = '20ms'",
+        "statement_timeout = '500ms'",
+        "idle_in_transaction_session_timeout = '500ms'",
         "default_transaction_isolation = 'serializable'",
     ];
     for setting in settings {
         client.batch_execute(&format!("ALTER DATABASE \"{}\" SET {setting}", database.name())).await.unwrap();
     }
     drop(std::mem::replace(&mut client, database.connect().await.unwrap()));
-    run(&mut client, texts(&["SELECT pg_sleep(0.1)", "CREATE TABLE a (id int)"])).await.unwrap();
+    run(&mut client, texts(&["SELECT pg_sleep(0.7)", "CREATE TABLE a (id int)"])).await.unwrap();
     assert_eq!(history(&client).await, "1 applied, 2 applied");
 }
 
