@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The socket is in a private folder: any port will do.
 const PORT: u16 = 6432;
 
+/// Who connects to the pool; the role at the server is another.
+const USER: &str = "pooled";
+
 /// Starts pgbouncer, and ends it with its folder when standard input ends, whichever way that came. It keeps nothing, so
 /// nothing is lost by killing it.
 const WATCHDOG: &str = r#"
@@ -99,7 +102,7 @@ impl PgBouncer {
     /// How to connect to a database of the server by way of the pool.
     pub fn config(&self, database: &str) -> Config {
         let mut config = Config::new();
-        config.host_path(self.folder.path()).port(PORT).user("pooled").dbname(database);
+        config.host_path(self.folder.path()).port(PORT).user(USER).dbname(database);
         config
     }
 
@@ -222,6 +225,7 @@ fn settings(server: &Config, folder: &Path, mode: PoolMode, pool_size: usize) ->
          listen_port = {PORT}\n\
          unix_socket_dir = {}\n\
          auth_type = any\n\
+         admin_users = {USER}\n\
          pool_mode = {mode}\n\
          default_pool_size = {pool_size}\n\
          max_client_conn = 500\n\

@@ -1,6 +1,9 @@
 //! A real pgbouncer in between. Session mode is as good as no pooler; in the other modes the session that holds the lock
 //! is not the one that works, which is noticed and named.
 
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +12,49 @@ use dunlin::{
 };
 use futures_util::future::join_all;
 use tests::{PgBouncer, PoolMode, Proxy, Round, database, server};
+use tokio_postgres::config::Host;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::support::{exists, history, left_behind, migration, numbered, run, texts};
 
 async fn bouncer(mode: PoolMode, pool_size: usize) -> PgBouncer {
     PgBouncer::start(&server().await.config(), mode, pool_size).await
+}
+
+/// Whether this process is the one that is killed.
+const KILLED: &str = "DUNLIN_TESTS_KILLED";
+
+#[tokio::test]
+async fn pgbouncer_ends_with_the_process_that_has_started_it() {
+    if std::env::var_os(KILLED).is_some() {
+        let bouncer = bouncer(PoolMode::Session, 1).await;
+        if let [Host::Unix(folder)] = bouncer.config("postgres").get_hosts() {
+            println!("\nfolder {}", folder.display());
+        }
+        std::future::pending::<()>().await;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["poolers::pgbouncer_ends_with_the_process_that_has_started_it", "--exact", "--nocapture"]);
+    command.env(KILLED, "1").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut process = command.spawn().unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let folder = lines.find_map(|line| line.strip_prefix("folder ").map(PathBuf::from)).unwrap();
+    let settings = folder.join("pgbouncer.ini");
+    assert!(processes_with(&settings) > 0);
+
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let began = Instant::now();
+    while folder.exists() || processes_with(&settings) > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it goes on in {}", folder.display());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// How many processes have this path among their arguments.
+fn processes_with(path: &Path) -> usize {
+    let output = Command::new("ps").args(["-e", "-ww", "-o", "args="]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).matches(path.to_str().unwrap()).count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
