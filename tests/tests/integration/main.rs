@@ -15,6 +15,8 @@ mod down;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod flights;
 #[cfg(test)]
 mod outside;
