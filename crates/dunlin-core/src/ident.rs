@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_are_doubled_and_long_names_refused() {
+    fn f65_quotes_are_doubled_and_long_names_refused() {
         assert_eq!(Ident::new("h\"; drop table x").unwrap().to_string(), "\"h\"\"; drop table x\"");
         assert!(Ident::new("a".repeat(63)).is_ok());
         assert_eq!(Ident::new("a\0b"), Err(IdentError::Nul));

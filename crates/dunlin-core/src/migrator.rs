@@ -438,7 +438,7 @@ mod tests {
     use crate::embedded::{Folder, set};
 
     #[test]
-    fn a_file_that_was_added_after_the_build_is_noticed() {
+    fn f46_a_file_that_was_added_after_the_build_is_noticed() {
         let folder = std::env::temp_dir().join(format!("dunlin-stale-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("0001_a.sql"), "SELECT 1").unwrap();

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn two_migrations_of_one_version_are_refused() {
+    fn f42_two_migrations_of_one_version_are_refused() {
         let error =
             MigrationSet::builder().sql(7, "a", "SELECT 1").sql(7, "b", "SELECT 1").build().unwrap_err();
         insta::assert_snapshot!(error, @"version 7 is taken twice, by `a` and by `b`: give one of them a new version");

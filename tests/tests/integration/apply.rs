@@ -12,7 +12,7 @@ use tests::database;
 use crate::support::{events, exists, history, left_behind, migration, numbered, run, texts};
 
 #[tokio::test]
-async fn what_a_migration_sets_does_not_reach_the_next_or_the_history() {
+async fn f50_what_a_migration_sets_does_not_reach_the_next_or_the_history() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let setup =
@@ -51,7 +51,7 @@ async fn what_a_migration_sets_does_not_reach_the_next_or_the_history() {
 }
 
 #[tokio::test]
-async fn a_role_s_timeouts_are_for_its_queries_not_for_migrations() {
+async fn f11_a_role_s_timeouts_are_for_its_queries_not_for_migrations() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let settings = [
@@ -210,7 +210,7 @@ async fn what_fails_in_rust_is_the_cause_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_table_s_lock_is_waited_for_in_short_tries() {
+async fn f55_a_table_s_lock_is_waited_for_in_short_tries() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let other = database.connect().await.unwrap();

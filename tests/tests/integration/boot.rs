@@ -70,7 +70,7 @@ async fn role(database: &dunlin_test::Database, name: &str) -> Config {
 }
 
 #[tokio::test]
-async fn a_role_that_may_read_the_history_alone_boots_when_there_is_nothing_to_do() {
+async fn f47_a_role_that_may_read_the_history_alone_boots_when_there_is_nothing_to_do() {
     let database = database().await;
     let mut owner = database.connect().await.unwrap();
     run(&mut owner, numbered(3)).await.unwrap();
@@ -96,7 +96,7 @@ async fn a_role_that_may_read_the_history_alone_boots_when_there_is_nothing_to_d
 }
 
 #[tokio::test]
-async fn a_standby_boots_when_there_is_nothing_to_do_and_refuses_the_rest() {
+async fn f19_a_standby_boots_when_there_is_nothing_to_do_and_refuses_the_rest() {
     let standby = Standby::start().await;
     let mut primary = standby.primary().await;
     run(&mut primary, numbered(3)).await.unwrap();
@@ -113,7 +113,7 @@ async fn a_standby_boots_when_there_is_nothing_to_do_and_refuses_the_rest() {
 }
 
 #[tokio::test]
-async fn a_read_only_session_is_told_so() {
+async fn f47_a_read_only_session_is_told_so() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     client.batch_execute("SET default_transaction_read_only = on").await.unwrap();
@@ -126,7 +126,7 @@ async fn a_read_only_session_is_told_so() {
 const ROUNDS: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn fifty_tasks_that_boot_at_once_apply_everything_once() {
+async fn f17_fifty_tasks_that_boot_at_once_apply_everything_once() {
     let migrator = Migrator::new(numbered(100));
     for round in 0..ROUNDS {
         let database = database().await;
@@ -144,7 +144,7 @@ async fn fifty_tasks_that_boot_at_once_apply_everything_once() {
 }
 
 #[tokio::test]
-async fn eight_processes_that_boot_at_once_apply_everything_once() {
+async fn f17_eight_processes_that_boot_at_once_apply_everything_once() {
     for round in 0..ROUNDS {
         let database = database().await;
         let boot = || {
@@ -172,7 +172,7 @@ async fn assert_applied_once(database: &dunlin_test::Database) {
 }
 
 #[tokio::test]
-async fn an_older_and_a_newer_program_boot_together() {
+async fn f45_an_older_and_a_newer_program_boot_together() {
     let database = database().await;
     let (old, new) = (Migrator::new(numbered(5)), Migrator::new(numbered(8)));
     let config = database.config();
@@ -190,7 +190,7 @@ async fn an_older_and_a_newer_program_boot_together() {
 }
 
 #[tokio::test]
-async fn two_histories_in_one_database_do_not_wait_for_each_other() {
+async fn f12_two_histories_in_one_database_do_not_wait_for_each_other() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     client.batch_execute("CREATE SCHEMA billing").await.unwrap();
@@ -203,7 +203,7 @@ async fn two_histories_in_one_database_do_not_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn a_history_in_another_schema_is_named_instead_of_replaying_everything() {
+async fn f49_a_history_in_another_schema_is_named_instead_of_replaying_everything() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let history = dunlin::HistoryTable::new("ops", "dunlin_history").unwrap();
@@ -234,7 +234,7 @@ async fn the_lock_is_waited_for_until_the_deadline_and_its_holder_is_named() {
 }
 
 #[tokio::test]
-async fn a_history_that_was_changed_by_hand_is_not_taken_for_current() {
+async fn f51_a_history_that_was_changed_by_hand_is_not_taken_for_current() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     run(&mut client, numbered(3)).await.unwrap();

@@ -79,7 +79,7 @@ async fn positions_are_lines_and_columns_of_the_file_as_it_is() {
 }
 
 #[tokio::test]
-async fn what_a_row_holds_is_in_no_text() {
+async fn f66_what_a_row_holds_is_in_no_text() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let text = "CREATE TABLE a (email text PRIMARY KEY); INSERT INTO a VALUES ('ada@example.org'), ('ada@example.org')";
@@ -103,7 +103,7 @@ async fn a_constraint_that_fails_at_commit_is_the_migration_s_error() {
 }
 
 #[test]
-fn a_commit_in_a_script_is_refused_with_its_place() {
+fn f38_a_commit_in_a_script_is_refused_with_its_place() {
     let error = MigrationSet::builder()
         .sql(1, "half", "CREATE TABLE a (id int);\n  COMMIT;\nSELECT 1")
         .build()
@@ -124,7 +124,7 @@ impl RustMigration for Commits {
 }
 
 #[tokio::test]
-async fn a_commit_that_no_text_shows_is_found_out_before_the_history_is_written() {
+async fn f38_a_commit_that_no_text_shows_is_found_out_before_the_history_is_written() {
     for hidden in ["CREATE TABLE a (id int); COMMIT", "CREATE TABLE a (id int); COMMIT; BEGIN"] {
         let database = database().await;
         let mut client = database.connect().await.unwrap();
@@ -144,7 +144,7 @@ async fn a_commit_that_no_text_shows_is_found_out_before_the_history_is_written(
 }
 
 #[tokio::test]
-async fn a_commit_inside_a_block_is_refused_by_the_server_and_undone() {
+async fn f38_a_commit_inside_a_block_is_refused_by_the_server_and_undone() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let text = "CREATE TABLE a (id int);\nDO $$ BEGIN COMMIT; END $$";
@@ -155,7 +155,7 @@ async fn a_commit_inside_a_block_is_refused_by_the_server_and_undone() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_without_the_password() {
+async fn f66_a_server_that_is_not_there_is_told_without_the_password() {
     let config: tokio_postgres::Config = "host=/nowhere user=me password=secret dbname=x".parse().unwrap();
     let migrator = dunlin::Migrator::new(texts(&["SELECT 1"]));
     let error = dunlin::migrate(&config, tokio_postgres::NoTls, &migrator).await.unwrap_err();
@@ -177,7 +177,7 @@ async fn a_connection_that_is_cut_is_told_and_the_next_run_goes_on() {
 }
 
 #[tokio::test]
-async fn a_table_that_only_looks_like_a_history_is_refused() {
+async fn f64_a_table_that_only_looks_like_a_history_is_refused() {
     let cases = [
         ("CREATE TABLE dunlin_history (id int)", "is not laid out as dunlin's"),
         ("CREATE VIEW dunlin_history AS SELECT 1 AS id", "is not a plain, permanent table"),

@@ -33,7 +33,7 @@ async fn a_verify_script_writes_nothing_when_the_flight_before_it_has_failed() {
 }
 
 #[tokio::test]
-async fn how_one_script_has_its_text_read_does_not_reach_the_next_message() {
+async fn f50_how_one_script_has_its_text_read_does_not_reach_the_next_message() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let sets =
@@ -48,7 +48,7 @@ async fn how_one_script_has_its_text_read_does_not_reach_the_next_message() {
 }
 
 #[tokio::test]
-async fn a_temporary_table_hides_nothing_from_the_next_migration() {
+async fn f50_a_temporary_table_hides_nothing_from_the_next_migration() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let set = texts(&[
@@ -101,7 +101,7 @@ impl RustMigration for Outside {
 }
 
 #[tokio::test]
-async fn a_hook_that_ends_its_transaction_is_called_once() {
+async fn f38_a_hook_that_ends_its_transaction_is_called_once() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     client.batch_execute("CREATE TABLE public.calls (id int)").await.unwrap();
@@ -170,7 +170,7 @@ async fn f64_what_a_stranger_has_put_beside_the_history_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_create_the_history_is_told_so() {
+async fn f47_a_role_that_may_not_create_the_history_is_told_so() {
     let database = database().await;
     let owner = database.connect().await.unwrap();
     let role = format!("nobody_{}", database.name());
@@ -228,7 +228,7 @@ async fn a_statement_outside_a_transaction_commits_with_its_record() {
 }
 
 #[tokio::test]
-async fn a_server_s_words_in_a_wrapped_error_are_told_without_their_values() {
+async fn f66_a_server_s_words_in_a_wrapped_error_are_told_without_their_values() {
     #[derive(Debug, thiserror::Error)]
     #[error("could not import")]
     struct Import(#[from] tokio_postgres::Error);

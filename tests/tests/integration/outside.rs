@@ -17,7 +17,7 @@ async fn valid(client: &Client, index: &str) -> Option<bool> {
 }
 
 #[tokio::test]
-async fn statements_run_one_by_one_between_transactional_migrations() {
+async fn f37_statements_run_one_by_one_between_transactional_migrations() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let set = MigrationSet::builder()
@@ -45,7 +45,7 @@ async fn statements_run_one_by_one_between_transactional_migrations() {
 }
 
 #[tokio::test]
-async fn a_failed_statement_is_named_and_the_next_run_goes_on_there() {
+async fn f37_a_failed_statement_is_named_and_the_next_run_goes_on_there() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let set = |last: &str| {
@@ -74,7 +74,7 @@ async fn a_failed_statement_is_named_and_the_next_run_goes_on_there() {
 }
 
 #[tokio::test]
-async fn an_index_left_invalid_by_an_earlier_try_is_built_anew() {
+async fn f31_an_index_left_invalid_by_an_earlier_try_is_built_anew() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     run(&mut client, texts(&["CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1)"])).await.unwrap();
@@ -91,7 +91,7 @@ async fn an_index_left_invalid_by_an_earlier_try_is_built_anew() {
 }
 
 #[tokio::test]
-async fn an_index_that_can_not_be_built_is_gone_at_once() {
+async fn f32_an_index_that_can_not_be_built_is_gone_at_once() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let table = "CREATE TABLE a (id int); INSERT INTO a VALUES (1), (1)";
@@ -105,7 +105,7 @@ async fn an_index_that_can_not_be_built_is_gone_at_once() {
 }
 
 #[tokio::test]
-async fn an_index_that_an_interrupted_run_has_built_is_not_built_again() {
+async fn f31_an_index_that_an_interrupted_run_has_built_is_not_built_again() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
     let table = "CREATE TABLE a (id int)";

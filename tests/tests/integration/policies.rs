@@ -39,7 +39,7 @@ async fn verdict(client: &mut Client, set: MigrationSet) -> Result<State, Error>
 }
 
 #[tokio::test]
-async fn an_edited_migration_stops_and_can_be_allowed() {
+async fn f43_an_edited_migration_stops_and_can_be_allowed() {
     let (_database, mut client) = prepared().await;
     let mut edited = APPLIED;
     edited[1].2 = "CREATE TABLE posts (body text DEFAULT 'a b')";
@@ -51,7 +51,7 @@ async fn an_edited_migration_stops_and_can_be_allowed() {
 }
 
 #[tokio::test]
-async fn a_deleted_migration_stops_and_can_be_allowed() {
+async fn f43_a_deleted_migration_stops_and_can_be_allowed() {
     let (_database, mut client) = prepared().await;
     let left = set(&[APPLIED[0], APPLIED[2], (40, "new", "CREATE TABLE new (id int)")]);
     let error = verdict(&mut client, left.clone()).await.unwrap_err();
@@ -62,7 +62,7 @@ async fn a_deleted_migration_stops_and_can_be_allowed() {
 }
 
 #[tokio::test]
-async fn a_renamed_migration_is_told_and_stops_nothing() {
+async fn f42_a_renamed_migration_is_told_and_stops_nothing() {
     let (_database, mut client) = prepared().await;
     let mut renamed = APPLIED;
     renamed[0].1 = "accounts";
@@ -72,7 +72,7 @@ async fn a_renamed_migration_is_told_and_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_reordered_migration_stops() {
+async fn f42_a_reordered_migration_stops() {
     let (_database, mut client) = prepared().await;
     let mut reordered = APPLIED;
     reordered[0].0 = 25;
@@ -82,7 +82,7 @@ async fn a_reordered_migration_stops() {
 }
 
 #[tokio::test]
-async fn a_late_migration_stops_and_can_be_allowed() {
+async fn f42_a_late_migration_stops_and_can_be_allowed() {
     let (_database, mut client) = prepared().await;
     let late = set(&[APPLIED[0], (15, "late", "CREATE TABLE late (id int)"), APPLIED[1], APPLIED[2]]);
     let error = verdict(&mut client, late.clone()).await.unwrap_err();
@@ -95,7 +95,7 @@ async fn a_late_migration_stops_and_can_be_allowed() {
 }
 
 #[tokio::test]
-async fn a_newer_database_boots_and_can_be_denied() {
+async fn f44_a_newer_database_boots_and_can_be_denied() {
     let (_database, mut client) = prepared().await;
     let older = set(&APPLIED[..2]);
     assert_eq!(verdict(&mut client, older.clone()).await.unwrap(), State::Ahead);
@@ -105,7 +105,7 @@ async fn a_newer_database_boots_and_can_be_denied() {
 }
 
 #[tokio::test]
-async fn comments_white_space_and_line_ends_stop_nothing_and_cost_no_flight() {
+async fn f40_comments_white_space_and_line_ends_stop_nothing_and_cost_no_flight() {
     let (_database, mut client) = prepared().await;
     let mut reformatted = APPLIED;
     reformatted[0].2 = "\u{feff}/* Copyright */\r\nCREATE TABLE users(id bigint PRIMARY KEY)";
