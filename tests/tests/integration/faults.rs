@@ -8,6 +8,7 @@ mod holders;
 mod input;
 mod locking;
 mod security;
+mod table;
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

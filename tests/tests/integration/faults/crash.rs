@@ -10,7 +10,7 @@ use tests::database;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config, NoTls};
 
-use super::{PATIENCE, UNLOCKED, signal, until};
+use super::{ASLEEP, PATIENCE, UNLOCKED, signal, until};
 use crate::support::{events, exists, history, left_behind, run, texts};
 
 /// Ends the connection that it runs on, the first time: a sequence does not go back.
@@ -175,6 +175,23 @@ async fn f26_too_many_locks_in_one_transaction_are_an_error_with_advice() {
     assert!(error.to_string().contains(advice), "{error}");
     assert_eq!((history(&client).await.as_str(), exists(&client, "t0").await), ("1 applied", false));
     server.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f27_a_dropped_migration_of_a_pool_leaves_neither_lock_nor_transaction() {
+    let database = database().await;
+    let client = database.connect().await.unwrap();
+    let manager = deadpool_postgres::Manager::new(database.config(), NoTls);
+    let pool = deadpool_postgres::Pool::builder(manager).max_size(1).build().unwrap();
+    let migrator = Migrator::new(texts(&["SELECT 1", "CREATE TABLE a (id int); SELECT pg_sleep(600)"]));
+    let pooled = pool.clone();
+    let task = tokio::spawn(async move { dunlin_deadpool::migrate(&pooled, &migrator).await });
+    until(&client, ASLEEP).await;
+    task.abort();
+    until(&client, UNLOCKED).await;
+    assert_eq!(left_behind(&client).await, (0, 0));
+    assert_eq!(history(&client).await, "1 applied");
+    pool.get().await.unwrap().batch_execute("CREATE TABLE a (id int)").await.unwrap();
 }
 
 /// A user's code that goes wrong half way.
