@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use dunlin_script::{Checksums, Digest, Statement, split};
+use dunlin_script::{Checksums, CreateIndex, Digest, Statement, split};
 
 use crate::history::Record;
 use crate::sql_migration::SqlScript;
@@ -37,6 +37,12 @@ impl<'a> Journal<'a> {
 
     pub(crate) fn text(&self, range: Range<usize>) -> &'a str {
         self.script.and_then(|script| script.text.get(range)).unwrap_or_default()
+    }
+
+    /// One of its statements, written for another table and without `CONCURRENTLY`.
+    pub(crate) fn on_table(&self, create: &CreateIndex, table: &str, statement: &Statement) -> String {
+        let text = self.script.map_or("", |script| &script.text);
+        create.on_table(table, text, statement.range())
     }
 
     /// A digest over the tokens of the first `done` statements.

@@ -43,7 +43,8 @@ mod wire;
 
 mod apply;
 mod batch;
-mod concurrent_index;
+mod concurrent;
+mod concurrent_sql;
 mod connect;
 mod migrator;
 mod outside;
@@ -55,6 +56,7 @@ mod stray;
 mod stumble;
 mod task;
 mod undo;
+mod turn;
 mod verification;
 mod verify;
 

@@ -1,10 +1,10 @@
 use crate::lexer::{Token, TokenKind};
-use crate::name::identifier;
-use crate::{ConcurrentIndex, IndexCommand, QualifiedName, StatementKind};
+use crate::words::{Words, is_off, is_on};
+use crate::{Concurrent, CreateIndex, ReindexTarget, StatementKind};
 
 /// Says what a statement is, from its tokens without comments, white space and the `;`.
 pub(crate) fn classify(tokens: &[Token<'_>]) -> StatementKind {
-    use StatementKind::{ConcurrentIndex, OutsideTransaction, TransactionControl};
+    use StatementKind::{OutsideTransaction, TransactionControl};
 
     if tokens.iter().any(|token| token.kind == TokenKind::Meta) {
         return StatementKind::PsqlMeta;
@@ -34,7 +34,7 @@ pub(crate) fn classify(tokens: &[Token<'_>]) -> StatementKind {
         "ALTER" => alter(words),
         "DROP" if words.eat("DATABASE") => Some(OutsideTransaction("DROP DATABASE")),
         "DROP" if words.eat("TABLESPACE") => Some(OutsideTransaction("DROP TABLESPACE")),
-        "DROP" => drop_index(words).map(ConcurrentIndex),
+        "DROP" => drop_index(words).map(StatementKind::Concurrent),
         _ => None,
     };
     kind.unwrap_or(StatementKind::Plain)
@@ -58,22 +58,21 @@ fn cluster(mut words: Words<'_, '_>) -> Option<StatementKind> {
 fn reindex(mut words: Words<'_, '_>) -> Option<StatementKind> {
     let options = words.options();
     let target = words.next_word()?;
-    let concurrently = words.eat("CONCURRENTLY") || is_on(options, "CONCURRENTLY");
-    let (index, table) = match target.as_str() {
-        _ if !concurrently => (None, None),
-        "INDEX" => (words.qualified_name(), None),
-        "TABLE" => (None, words.qualified_name()),
-        _ => (None, None),
-    };
-    match (concurrently, target.as_str()) {
-        (true, _) => {
-            let command = IndexCommand::Reindex;
-            Some(StatementKind::ConcurrentIndex(ConcurrentIndex { command, index, table }))
-        }
-        (false, "SCHEMA") => Some(StatementKind::OutsideTransaction("REINDEX SCHEMA")),
-        (false, "DATABASE") => Some(StatementKind::OutsideTransaction("REINDEX DATABASE")),
-        (false, "SYSTEM") => Some(StatementKind::OutsideTransaction("REINDEX SYSTEM")),
-        (false, _) => None,
+    if words.eat("CONCURRENTLY") || is_on(options, "CONCURRENTLY") {
+        let target = match target.as_str() {
+            "INDEX" => words.qualified_name().map(ReindexTarget::Index),
+            "TABLE" => words.qualified_name().map(ReindexTarget::Table),
+            "SCHEMA" => words.qualified_name().map(|schema| ReindexTarget::Schema(schema.name().to_owned())),
+            _ => Some(ReindexTarget::Database),
+        };
+        let unreadable = Concurrent::Unreadable("REINDEX CONCURRENTLY");
+        return Some(StatementKind::Concurrent(target.map_or(unreadable, Concurrent::Reindex)));
+    }
+    match target.as_str() {
+        "SCHEMA" => Some(StatementKind::OutsideTransaction("REINDEX SCHEMA")),
+        "DATABASE" => Some(StatementKind::OutsideTransaction("REINDEX DATABASE")),
+        "SYSTEM" => Some(StatementKind::OutsideTransaction("REINDEX SYSTEM")),
+        _ => None,
     }
 }
 
@@ -104,28 +103,61 @@ fn create(mut words: Words<'_, '_>) -> Option<StatementKind> {
         let connects = !(is_off(options, "create_slot") || is_off(options, "connect"));
         return connects.then_some(StatementKind::OutsideTransaction("CREATE SUBSCRIPTION"));
     }
-    let unique = words.eat("UNIQUE");
-    if !(words.eat("INDEX") && words.eat("CONCURRENTLY")) {
-        return None;
-    }
-    let if_not_exists = words.eat("IF") && words.eat("NOT") && words.eat("EXISTS");
-    let index = match words.peek_is("ON") {
-        true => None,
-        false => words.qualified_name(),
-    };
-    let _ = words.eat("ON") && words.eat("ONLY");
-    let table = words.qualified_name();
-    let command = IndexCommand::Create { unique, if_not_exists };
-    Some(StatementKind::ConcurrentIndex(ConcurrentIndex { command, index, table }))
+    create_index(words).map(StatementKind::Concurrent)
 }
 
-fn drop_index(mut words: Words<'_, '_>) -> Option<ConcurrentIndex> {
-    if !(words.eat("INDEX") && words.eat("CONCURRENTLY")) {
+fn create_index(mut words: Words<'_, '_>) -> Option<Concurrent> {
+    let unique = words.eat("UNIQUE");
+    if !words.eat("INDEX") {
         return None;
     }
-    let if_exists = words.eat("IF") && words.eat("EXISTS");
-    let index = words.qualified_name();
-    Some(ConcurrentIndex { command: IndexCommand::Drop { if_exists }, index, table: None })
+    let concurrently = words.place(|words| words.eat("CONCURRENTLY").then_some(()))?.1;
+    let if_not_exists = words.eat_all(&["IF", "NOT", "EXISTS"]);
+    let read = |words: &mut Words<'_, '_>| {
+        let index = match words.peek_is("ON") {
+            true => None,
+            false => Some(words.qualified_name()?),
+        };
+        words.eat("ON");
+        words.eat("ONLY");
+        let (table, name) = words.place(Words::qualified_name)?;
+        let places = [concurrently, name];
+        Some(CreateIndex { unique, if_not_exists, index, table, places })
+    };
+    let unreadable = Concurrent::Unreadable("CREATE INDEX CONCURRENTLY");
+    Some(read(&mut words).map_or(unreadable, Concurrent::CreateIndex))
+}
+
+fn drop_index(mut words: Words<'_, '_>) -> Option<Concurrent> {
+    if !words.eat_all(&["INDEX", "CONCURRENTLY"]) {
+        return None;
+    }
+    words.eat_all(&["IF", "EXISTS"]);
+    let unreadable = Concurrent::Unreadable("DROP INDEX CONCURRENTLY");
+    Some(words.qualified_name().map_or(unreadable, Concurrent::DropIndex))
+}
+
+fn detach_partition(mut words: Words<'_, '_>) -> Option<Concurrent> {
+    let detaches = |pair: &[Token<'_>]| match pair {
+        [first, second] => first.is_word("DETACH") && second.is_word("PARTITION"),
+        _ => false,
+    };
+    let is_concurrent = words.tokens.last().is_some_and(|last| last.is_word("CONCURRENTLY"));
+    if !(is_concurrent && words.tokens.windows(2).any(detaches)) {
+        return None;
+    }
+    let mut read = || {
+        words.eat_all(&["IF", "EXISTS"]);
+        words.eat("ONLY");
+        let parent = words.qualified_name()?;
+        words.eat_symbol("*");
+        if !words.eat_all(&["DETACH", "PARTITION"]) {
+            return None;
+        }
+        let partition = words.qualified_name()?;
+        words.eat("CONCURRENTLY").then_some(Concurrent::DetachPartition { parent, partition })
+    };
+    Some(read().unwrap_or(Concurrent::Unreadable("DETACH PARTITION CONCURRENTLY")))
 }
 
 fn alter(mut words: Words<'_, '_>) -> Option<StatementKind> {
@@ -150,114 +182,15 @@ fn alter(mut words: Words<'_, '_>) -> Option<StatementKind> {
                 false => None,
             }
         }
-        "TABLE" => {
-            words.tokens = words.after("DETACH");
-            words.eat("PARTITION");
-            words.qualified_name();
-            match words.eat("CONCURRENTLY") {
-                true => found("DETACH PARTITION CONCURRENTLY"),
-                false => None,
-            }
-        }
+        "TABLE" => detach_partition(words).map(StatementKind::Concurrent),
         _ => None,
     }
-}
-
-/// The tokens of a statement that haven't been looked at.
-struct Words<'t, 'a> {
-    tokens: &'t [Token<'a>],
-}
-
-impl<'t, 'a> Words<'t, 'a> {
-    fn next(&mut self) -> Option<&'t Token<'a>> {
-        let (first, rest) = self.tokens.split_first()?;
-        self.tokens = rest;
-        Some(first)
-    }
-
-    fn next_word(&mut self) -> Option<String> {
-        let token = self.next()?;
-        (token.kind == TokenKind::Word).then(|| token.text.to_ascii_uppercase())
-    }
-
-    fn peek_is(&self, word: &str) -> bool {
-        self.tokens.first().is_some_and(|token| token.is_word(word))
-    }
-
-    fn eat(&mut self, word: &str) -> bool {
-        let found = self.peek_is(word);
-        if found {
-            self.next();
-        }
-        found
-    }
-
-    /// Takes `a`, `a.b` or `a.b.c`, of which the last two parts count.
-    fn qualified_name(&mut self) -> Option<QualifiedName> {
-        let mut schema = None;
-        let mut name = identifier(self.tokens.first()?)?;
-        self.next();
-        while let [dot, part, ..] = self.tokens {
-            if !dot.is_symbol(".") {
-                break;
-            }
-            schema = Some(std::mem::replace(&mut name, identifier(part)?));
-            self.next();
-            self.next();
-        }
-        Some(QualifiedName::new(schema, name))
-    }
-
-    /// Takes a list in parentheses.
-    fn options(&mut self) -> &'t [Token<'a>] {
-        if !self.tokens.first().is_some_and(|token| token.is_symbol("(")) {
-            return &[];
-        }
-        let end = self.tokens.iter().position(|token| token.is_symbol(")")).unwrap_or(self.tokens.len());
-        let options = self.tokens.get(1..end).unwrap_or_default();
-        self.tokens = self.tokens.get(end.saturating_add(1)..).unwrap_or_default();
-        options
-    }
-
-    /// What follows the first `word`.
-    fn after(&self, word: &str) -> &'t [Token<'a>] {
-        let at = self.tokens.iter().position(|token| token.is_word(word)).unwrap_or(self.tokens.len());
-        self.tokens.get(at.saturating_add(1)..).unwrap_or_default()
-    }
-
-    fn outside_parentheses(&self) -> Vec<&'t Token<'a>> {
-        let mut depth = 0_usize;
-        let mut outside = Vec::new();
-        for token in self.tokens {
-            match token.text {
-                "(" => depth = depth.saturating_add(1),
-                ")" => depth = depth.saturating_sub(1),
-                _ if depth == 0 => outside.push(token),
-                _ => {}
-            }
-        }
-        outside
-    }
-}
-
-/// Whether the option is among those of a list, and not switched off there.
-fn is_on(options: &[Token<'_>], option: &str) -> bool {
-    options.iter().any(|token| token.is_word(option)) && !is_off(options, option)
-}
-
-fn is_off(options: &[Token<'_>], option: &str) -> bool {
-    let Some(at) = options.iter().position(|token| token.is_word(option)) else { return false };
-    let value = options.iter().skip(at.saturating_add(1)).find(|token| !token.is_symbol("="));
-    value.is_some_and(|value| {
-        let value = value.text.trim_matches('\'');
-        ["false", "off", "no", "0"].iter().any(|off| value.eq_ignore_ascii_case(off))
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::split;
+    use crate::{QualifiedName, split};
 
     fn kind(text: &str) -> StatementKind {
         let statements = split(text).unwrap();
@@ -266,15 +199,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn concurrent(text: &str) -> (IndexCommand, Option<String>, Option<String>) {
+    fn concurrent(text: &str) -> Concurrent {
         match kind(text) {
-            StatementKind::ConcurrentIndex(index) => (
-                index.command(),
-                index.index().map(ToString::to_string),
-                index.table().map(ToString::to_string),
-            ),
+            StatementKind::Concurrent(concurrent) => concurrent,
             other => panic!("{text}: {other:?}"),
         }
+    }
+
+    fn name(schema: &str, name: &str) -> QualifiedName {
+        QualifiedName::new((!schema.is_empty()).then(|| schema.to_owned()), name.to_owned())
     }
 
     #[test]
@@ -363,44 +296,87 @@ mod tests {
             ("create subscription s connection '' publication p", "CREATE SUBSCRIPTION"),
             ("alter subscription s refresh publication", "ALTER SUBSCRIPTION with a refresh"),
             ("alter subscription s add publication p", "ALTER SUBSCRIPTION with a refresh"),
-            ("alter table if exists a.t detach partition a.p concurrently", "DETACH PARTITION CONCURRENTLY"),
         ] {
             assert_eq!(kind(text), StatementKind::OutsideTransaction(what), "{text}");
         }
     }
 
     #[test]
-    fn concurrent_index_statements_name_their_index() {
-        let create = |unique, if_not_exists| IndexCommand::Create { unique, if_not_exists };
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(
-            concurrent("CREATE INDEX CONCURRENTLY Users_Name ON ONLY app.\"Users\" USING btree (name)"),
-            (create(false, false), some("\"users_name\""), some("\"app\".\"Users\""))
-        );
-        assert_eq!(
-            concurrent("create unique index concurrently if not exists i on t (a)"),
-            (create(true, true), some("\"i\""), some("\"t\""))
-        );
-        assert_eq!(
-            concurrent("create index concurrently on t (a)"),
-            (create(false, false), None, some("\"t\""))
-        );
-        assert_eq!(
-            concurrent("drop index concurrently if exists app.\"We\"\"ird\" cascade"),
-            (IndexCommand::Drop { if_exists: true }, some("\"app\".\"We\"\"ird\""), None)
-        );
-        assert_eq!(
-            concurrent("reindex index concurrently a.i"),
-            (IndexCommand::Reindex, some("\"a\".\"i\""), None)
-        );
-        assert_eq!(
-            concurrent("reindex (concurrently) table t"),
-            (IndexCommand::Reindex, None, some("\"t\""))
-        );
-        assert_eq!(
-            concurrent("reindex (concurrently true, verbose) schema s"),
-            (IndexCommand::Reindex, None, None)
-        );
+    fn a_concurrent_build_names_its_index_and_its_table() {
+        for (text, index, table, unique, if_not_exists, elsewhere) in [
+            (
+                "CREATE INDEX CONCURRENTLY Users_Name ON ONLY app.\"Users\" USING btree (name)",
+                Some(name("", "users_name")),
+                name("app", "Users"),
+                false,
+                false,
+                "CREATE INDEX  Users_Name ON ONLY x USING btree (name)",
+            ),
+            (
+                "/* a */ create unique index /* b */ concurrently if not exists i on t/* c */(a) where t.b = 't'",
+                Some(name("", "i")),
+                name("", "t"),
+                true,
+                true,
+                "create unique index /* b */  if not exists i on x/* c */(a) where t.b = 't'",
+            ),
+            (
+                "create index concurrently on d . s . t(a)",
+                None,
+                name("s", "t"),
+                false,
+                false,
+                "create index  on x(a)",
+            ),
+        ] {
+            // Places are those of the whole text.
+            let script = format!("SELECT 'é';\n{text};");
+            let statement = split(&script).unwrap().remove(1);
+            let StatementKind::Concurrent(Concurrent::CreateIndex(create)) = statement.kind() else {
+                panic!("{text}");
+            };
+            assert_eq!((create.index(), create.table()), (index.as_ref(), &table), "{text}");
+            assert_eq!((create.is_unique(), create.if_not_exists()), (unique, if_not_exists), "{text}");
+            assert_eq!(create.on_table("x", &script, statement.range()), elsewhere);
+        }
+    }
+
+    #[test]
+    fn concurrent_statements_name_what_they_work_on() {
+        use Concurrent::{DropIndex, Reindex};
+
+        let index = "drop index concurrently if exists app.\"We\"\"ird\" cascade";
+        assert_eq!(concurrent(index), DropIndex(name("app", "We\"ird")));
+        assert_eq!(concurrent("drop index concurrently if"), DropIndex(name("", "if")));
+        for (text, target) in [
+            ("reindex index concurrently a.i", ReindexTarget::Index(name("a", "i"))),
+            ("reindex (concurrently) table t", ReindexTarget::Table(name("", "t"))),
+            ("reindex (concurrently true, verbose) schema S", ReindexTarget::Schema("s".to_owned())),
+            ("reindex database concurrently d", ReindexTarget::Database),
+            ("reindex (tablespace t, concurrently on) database", ReindexTarget::Database),
+        ] {
+            assert_eq!(concurrent(text), Reindex(target), "{text}");
+        }
+        for (text, parent, partition) in [
+            ("alter table if exists a.t detach partition b.p concurrently", name("a", "t"), name("b", "p")),
+            ("ALTER TABLE only t * DETACH PARTITION \"P\" CONCURRENTLY", name("", "t"), name("", "P")),
+            ("alter table detach detach partition p concurrently", name("", "detach"), name("", "p")),
+        ] {
+            assert_eq!(concurrent(text), Concurrent::DetachPartition { parent, partition }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_concurrent_statement_whose_names_can_not_be_read_is_known_as_that() {
+        for (text, command) in [
+            ("create index concurrently U&\"i\" on t (a)", "CREATE INDEX CONCURRENTLY"),
+            ("create index concurrently i on U&\"t\" (a)", "CREATE INDEX CONCURRENTLY"),
+            ("drop index concurrently U&\"i\"", "DROP INDEX CONCURRENTLY"),
+            ("reindex table concurrently U&\"t\"", "REINDEX CONCURRENTLY"),
+            ("alter table t detach partition U&\"p\" concurrently", "DETACH PARTITION CONCURRENTLY"),
+        ] {
+            assert_eq!(concurrent(text), Concurrent::Unreadable(command), "{text}");
+        }
     }
 
     #[test]

@@ -21,10 +21,12 @@ mod lexer;
 
 mod checksum;
 mod classify;
+mod concurrent;
 mod directives;
 mod name;
 mod split;
 mod statement;
+mod words;
 
 mod script;
 
@@ -32,6 +34,7 @@ mod diagnostic;
 mod folder;
 
 pub use checksum::{Checksums, Digest, DigestError};
+pub use concurrent::{Concurrent, CreateIndex, ReindexTarget};
 pub use diagnostic::Diagnostic;
 pub use directives::{Directives, TransactionMode};
 pub use file_name::{FileName, FileNameError, Role};
@@ -42,4 +45,4 @@ pub use position::Position;
 pub use problem::Problem;
 pub use script::Script;
 pub use split::split;
-pub use statement::{ConcurrentIndex, IndexCommand, Statement, StatementKind};
+pub use statement::{Statement, StatementKind};

@@ -2,8 +2,7 @@ use crate::directives::Places;
 use crate::lexer::{Token, TokenKind};
 use crate::split::Split;
 use crate::{
-    Checksums, ConcurrentIndex, Directives, IndexCommand, Problem, Role, Statement, StatementKind,
-    TransactionMode, normalize,
+    Checksums, Concurrent, Directives, Problem, Role, Statement, StatementKind, TransactionMode, normalize,
 };
 
 /// The server takes no larger message (<https://www.postgresql.org/docs/current/limits.html>).
@@ -125,7 +124,7 @@ impl Mode {
             ),
             (StatementKind::OutsideTransaction(what), Self::Transaction) => Some(needs_no_transaction(what)),
             (StatementKind::OutsideTransaction(what), Self::Verify) => Some(not_in_verify(what)),
-            (StatementKind::ConcurrentIndex(index), mode) => check_concurrent(index, mode),
+            (StatementKind::Concurrent(concurrent), mode) => check_concurrent(concurrent, mode),
             (StatementKind::CopyFromStdin, _) => Some(
                 "`COPY ... FROM STDIN` can't be used in a migration, there is no client to send the data: write `INSERT`s \
                  (`pg_dump --inserts` does), or load the data in a Rust migration"
@@ -144,24 +143,20 @@ impl Mode {
     }
 }
 
-fn check_concurrent(index: &ConcurrentIndex, mode: Mode) -> Option<String> {
-    let what = match index.command() {
-        IndexCommand::Create { .. } => "CREATE INDEX CONCURRENTLY",
-        IndexCommand::Drop { .. } => "DROP INDEX CONCURRENTLY",
-        IndexCommand::Reindex => "REINDEX CONCURRENTLY",
-    };
-    match (mode, index.command(), index.index(), index.table()) {
-        (Mode::Verify, ..) => Some(not_in_verify(what)),
-        (_, IndexCommand::Create { if_not_exists: true, .. }, ..) => Some(format!(
+fn check_concurrent(concurrent: &Concurrent, mode: Mode) -> Option<String> {
+    let what = concurrent.command();
+    match (mode, concurrent) {
+        (Mode::Verify, _) => Some(not_in_verify(what)),
+        (_, Concurrent::CreateIndex(create)) if create.if_not_exists() => Some(format!(
             "`{what} IF NOT EXISTS` would take an invalid index, which a build that failed leaves behind, for a finished one: leave \
              `IF NOT EXISTS` out, dunlin drops an invalid index and builds it again{}",
             if mode == Mode::Transaction { "; and add `-- dunlin: no-transaction`" } else { "" },
         )),
-        (Mode::Transaction, ..) => Some(needs_no_transaction(what)),
-        (_, IndexCommand::Create { .. }, None, Some(_)) => Some(format!(
+        (Mode::Transaction, _) => Some(needs_no_transaction(what)),
+        (_, Concurrent::CreateIndex(create)) if create.index().is_none() => Some(format!(
             "`{what}` needs the name of the index: dunlin has to find it again when the build fails half way"
         )),
-        (_, IndexCommand::Create { .. }, _, None) | (_, IndexCommand::Drop { .. }, None, _) => Some(format!(
+        (_, Concurrent::Unreadable(_)) => Some(format!(
             "the names in `{what}` can't be read: write them plainly or in `\"\"`, not as `U&\"\"`"
         )),
         _ => None,

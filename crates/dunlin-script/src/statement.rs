@@ -1,6 +1,6 @@
 use std::ops::Range;
 
-use crate::QualifiedName;
+use crate::Concurrent;
 
 /// One statement of a script: where it stands and what the runner has to know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ pub enum StatementKind {
     TransactionControl(&'static str),
     /// The server refuses it inside a transaction: `VACUUM`, `CREATE DATABASE`, ...
     OutsideTransaction(&'static str),
-    /// Builds, drops or rebuilds indexes concurrently. The server refuses it inside a transaction.
-    ConcurrentIndex(ConcurrentIndex),
+    /// Builds, drops or rebuilds indexes, or detaches a partition, concurrently. The server refuses it inside a transaction.
+    Concurrent(Concurrent),
     /// Sets the session for the statements that follow: `SET`, `RESET`. Those that set a transaction (`SET LOCAL`, `SET
     /// TRANSACTION`, `SET CONSTRAINTS`) are [`Plain`](Self::Plain).
     Setting,
@@ -56,55 +56,4 @@ pub enum StatementKind {
     CopyToStdout,
     /// A command of psql, as `\connect`, or a statement that ends in one, as `SELECT 1 \gexec`.
     PsqlMeta,
-}
-
-/// A statement that works on an index concurrently, with what is needed to find that index in the catalogue.
-///
-/// Names are as PostgreSQL stores them: without quotes, folded, cut to 63 bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ConcurrentIndex {
-    pub(crate) command: IndexCommand,
-    pub(crate) index: Option<QualifiedName>,
-    pub(crate) table: Option<QualifiedName>,
-}
-
-/// Which command a [`ConcurrentIndex`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum IndexCommand {
-    /// `CREATE INDEX CONCURRENTLY`.
-    #[non_exhaustive]
-    Create {
-        /// `CREATE UNIQUE INDEX`.
-        unique: bool,
-        /// `IF NOT EXISTS`.
-        if_not_exists: bool,
-    },
-    /// `DROP INDEX CONCURRENTLY`.
-    #[non_exhaustive]
-    Drop {
-        /// `IF EXISTS`.
-        if_exists: bool,
-    },
-    /// `REINDEX ... CONCURRENTLY`.
-    Reindex,
-}
-
-impl ConcurrentIndex {
-    /// The command.
-    pub fn command(&self) -> IndexCommand {
-        self.command
-    }
-
-    /// The index. `None` for an index that is created without a name, and for `REINDEX` of a table or more. The index of
-    /// `CREATE INDEX` has no schema of its own, it is in its table's.
-    pub fn index(&self) -> Option<&QualifiedName> {
-        self.index.as_ref()
-    }
-
-    /// The table of `CREATE INDEX` and `REINDEX TABLE`.
-    pub fn table(&self) -> Option<&QualifiedName> {
-        self.table.as_ref()
-    }
 }

@@ -9,6 +9,8 @@ mod apply;
 #[cfg(test)]
 mod boot;
 #[cfg(test)]
+mod concurrent;
+#[cfg(test)]
 mod deadpool;
 #[cfg(test)]
 mod down;
@@ -30,6 +32,8 @@ mod reconnect;
 mod splitter;
 #[cfg(test)]
 mod state_machine;
+#[cfg(test)]
+mod scene;
 #[cfg(test)]
 mod support;
 

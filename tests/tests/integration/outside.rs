@@ -2,19 +2,8 @@
 
 use dunlin::{BoxError, Context, ErrorKind, MigrationSet, Migrator, RustMigration, Target, TransactionMode};
 use tests::database;
-use tokio_postgres::Client;
 
-use crate::support::{events, exists, history, left_behind, migration, run, texts};
-
-fn outside(text: &str) -> String {
-    format!("-- dunlin: no-transaction\n{text}")
-}
-
-/// Whether an index is there and valid.
-async fn valid(client: &Client, index: &str) -> Option<bool> {
-    let sql = "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass($1)";
-    client.query_opt(sql, &[&index]).await.unwrap().map(|row| row.get(0))
-}
+use crate::support::{events, exists, history, left_behind, migration, outside, run, texts, valid};
 
 #[tokio::test]
 async fn f37_statements_run_one_by_one_between_transactional_migrations() {

@@ -30,6 +30,17 @@ pub(crate) fn migration(version: i64, up: &str, down: &str, verify: Option<&str>
     }
 }
 
+/// A text that runs outside a transaction.
+pub(crate) fn outside(text: &str) -> String {
+    format!("-- dunlin: no-transaction\n{text}")
+}
+
+/// Whether an index is there and valid.
+pub(crate) async fn valid(client: &Client, index: &str) -> Option<bool> {
+    let sql = "SELECT indisvalid AND indisready FROM pg_index WHERE indexrelid = to_regclass($1)";
+    client.query_opt(sql, &[&index]).await.unwrap().map(|row| row.get(0))
+}
+
 /// Runs a set to the latest.
 pub(crate) async fn run(client: &mut Client, set: MigrationSet) -> Result<Report, Error> {
     Migrator::new(set).run(client, Target::Latest).await
