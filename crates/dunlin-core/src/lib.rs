@@ -3,7 +3,7 @@
 //!
 //! In reading order: a [`Migration`] is one step, a [`MigrationSet`] all that a program knows, a [`Migrator`] a set with
 //! settings. [`migrate`] is what a service calls on boot. A [`Plan`] says what would be done, a [`Report`] what was, a
-//! [`Status`] how a database stands, an [`Error`] what went wrong.
+//! [`Status`] how a database stands, a [`Diagnosis`] what is wrong around it, an [`Error`] what went wrong.
 
 #![deny(missing_docs)]
 
@@ -60,6 +60,10 @@ mod turn;
 mod verification;
 mod verify;
 
+mod diagnose;
+mod diagnose_sql;
+mod diagnosis;
+
 mod error;
 mod failure;
 mod problem;
@@ -72,6 +76,11 @@ pub use checksum::Checksum;
 pub use code::RustMigration;
 pub use connect::{Connect, Connection, Direct, Tls};
 pub use context::Context;
+pub use diagnosis::{
+    Answer, Diagnosis, DiagnosisFinding, HistoryFacts, HistoryPresence, InvalidIndex, InvalidIndexKind,
+    LockHolder, OpenTransaction, OpenTransactions, PathSchema, PendingDetach, PoolerVerdict,
+    PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Severity, Standing, Subject, Subscription,
+};
 pub use error::{Error, ErrorKind, Location};
 pub use history::{HistoryTable, Origin, Record, RecordState};
 pub use id::MigrationId;

@@ -149,9 +149,10 @@ impl LockKey {
         error.as_db_error().is_some_and(|error| error.message().contains(LOST))
     }
 
-    fn holder(self) -> String {
+    /// A row for each session or prepared transaction that holds it, for [`Holder::of`]. Safe under any `search_path`.
+    pub(crate) fn holder(self) -> String {
         format!(
-            "SELECT l.pid, a.application_name, a.client_addr, pg_catalog.left(a.query, 80) AS query, \
+            "SELECT l.pid, l.virtualtransaction, a.application_name, a.client_addr, pg_catalog.left(a.query, 80) AS query, \
              pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.backend_start)) AS age \
              FROM {} LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid",
             self.held()
@@ -294,7 +295,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    fn of(row: &SimpleQueryRow) -> Self {
+    pub(crate) fn of(row: &SimpleQueryRow) -> Self {
         let text = |column| text(row, column).filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
             pid: value(row, "pid"),

@@ -13,6 +13,8 @@ mod concurrent;
 #[cfg(test)]
 mod deadpool;
 #[cfg(test)]
+mod diagnosis;
+#[cfg(test)]
 mod down;
 #[cfg(test)]
 mod errors;

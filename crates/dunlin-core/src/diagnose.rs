@@ -1,0 +1,182 @@
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
+
+use crate::diagnosis::{
+    Answer, Facts, HistoryFacts, InvalidIndex, LockHolder, OpenTransactions, PathSchema, PendingDetach,
+    PoolerProbe, PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Standing, Subscription,
+};
+use crate::lock::Holder;
+use crate::wire::{Wire, flag, text, value};
+use crate::{Diagnosis, Error, Migrator, Status, diagnose_sql as sql};
+
+impl Migrator {
+    /// Looks at everything around a run that can be wrong: a pooler in between, what the role may do, settings, the holder
+    /// of the migration lock, prepared transactions, invalid indexes, half detached partitions, the history and where it
+    /// is replicated, schemas that everybody may create in, transactions that are open for long.
+    ///
+    /// It writes nothing, leaves no setting and no transaction behind, and works on a standby, behind a pooler and with a
+    /// role that may next to nothing: what can't be asked is an [`Answer::NotKnown`]. It takes three flights.
+    ///
+    /// Whether a pooler stands in between is seldom known without `second`, a connection that was made in the same way as
+    /// `client`; finding none takes fifteen flights more, finding one fewer. `client` may not be inside a transaction; a `second` that is
+    /// tells nothing.
+    ///
+    /// ```no_run
+    /// # async fn f(migrator: dunlin_core::Migrator, config: tokio_postgres::Config) -> Result<(), Box<dyn std::error::Error>> {
+    /// use tokio_postgres::NoTls;
+    ///
+    /// let (client, connection) = config.connect(NoTls).await?;
+    /// tokio::spawn(connection);
+    /// let (second, connection) = config.connect(NoTls).await?;
+    /// tokio::spawn(connection);
+    /// let diagnosis = migrator.diagnose(&client, Some(&second)).await?;
+    /// println!("{diagnosis}");
+    /// for finding in diagnosis.findings() {
+    ///     println!("{:?}: {finding}", finding.subject());
+    /// }
+    /// if !diagnosis.is_healthy() {
+    ///     std::process::exit(1);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost, or `client` is inside a transaction. What is wrong with the database is a finding, not an
+    /// error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing in `client`, and may leave `second` inside a transaction that has read and
+    /// written nothing: drop it as well.
+    pub async fn diagnose(&self, client: &Client, second: Option<&Client>) -> Result<Diagnosis, Error> {
+        self.diagnosing(Wire::new(client), second.map(Wire::new)).await
+    }
+
+    /// Boxed in a function that is not async, so that programs that call it need not compile it.
+    fn diagnosing<'a>(&'a self, first: Wire<'a>, second: Option<Wire<'a>>) -> Diagnosing<'a> {
+        Box::pin(self.ask_everything(first, second))
+    }
+
+    async fn ask_everything(&self, first: Wire<'_>, second: Option<Wire<'_>>) -> Result<Diagnosis, Error> {
+        let mut probe = PoolerProbe::new(&first);
+        let opening = first.rows(&sql::opening()).await.map_err(|error| match error.code() {
+            Some(&SqlState::IN_FAILED_SQL_TRANSACTION) => Error::open_transaction(),
+            _ => lost(error),
+        })?;
+        if opening.first().is_some_and(|row| flag(row, "open")) {
+            return Err(Error::open_transaction());
+        }
+        probe.saw(&opening);
+        let facts = self.look_around(&first, second.as_ref(), probe).await?;
+        let flights = first.flights().saturating_add(second.as_ref().map_or(0, Wire::flights));
+        Ok(Diagnosis::new(facts, &self.history, self.deadline, flights))
+    }
+
+    /// Asks everything that one connection can tell. Two flights: whether the history may be read is known after the
+    /// first, and asking all the same would fill the server's log with errors.
+    async fn look_around(
+        &self,
+        wire: &Wire<'_>,
+        second: Option<&Wire<'_>>,
+        mut probe: PoolerProbe<'_>,
+    ) -> Result<Facts, Error> {
+        let history = &self.history;
+        let questions = [
+            sql::server(),
+            sql::role(history),
+            sql::path(self.search_path.as_deref()),
+            sql::settings(),
+            sql::ask(&self.sql.facts()),
+            self.key.holder(),
+            sql::prepared(self.key),
+            sql::indexes(),
+            sql::sizes(),
+            sql::detaches(),
+            sql::publications(history),
+            sql::subscriptions(history),
+            sql::transactions(),
+            sql::backend(),
+        ];
+        let answers = wire.pipelined(questions.each_ref().map(String::as_str)).await.map_err(lost)?;
+        let [
+            server,
+            role,
+            path,
+            settings,
+            catalog,
+            holder,
+            prepared,
+            indexes,
+            sizes,
+            detaches,
+            publications,
+            subscriptions,
+            transactions,
+            backend,
+        ] = answers;
+        probe.saw(&backend.map_err(lost)?);
+
+        let role = Answer::read(role, |rows| rows.first().and_then(RoleFacts::of))?;
+        let catalog = Answer::read(catalog, |rows| rows.into_iter().next())?;
+        let history = HistoryFacts::new(self, &catalog, self.standing(wire, &role).await?);
+        let prepared = Answer::list(prepared, PreparedTransaction::of)?;
+        let sizes = Answer::list(sizes, |row| Some((text(row, "index")?.to_owned(), value(row, "size")?)))?;
+        let indexes =
+            Answer::list(indexes, |row| InvalidIndex::of(row).map(|index| index.measured(sizes.listed())))?;
+        Ok(Facts {
+            server: Answer::read(server, |rows| rows.first().and_then(ServerFacts::of))?,
+            role,
+            search_path: Answer::read(path, |rows| {
+                let schemas = rows.iter().filter(|row| text(row, "everybody").is_some());
+                schemas.map(PathSchema::of).collect()
+            })?,
+            settings: Answer::list(settings, ServerSetting::of)?,
+            history,
+            lock: Answer::read(holder, |rows| {
+                Some(rows.first().map(|row| LockHolder::new(Holder::of(row), prepared.listed())))
+            })?,
+            prepared,
+            indexes,
+            detaches: Answer::list(detaches, PendingDetach::of)?,
+            publications: Answer::list(publications, |row| text(row, "name").map(str::to_owned))?,
+            subscriptions: Answer::list(subscriptions, Subscription::of)?,
+            transactions: Answer::read(transactions, OpenTransactions::of)?,
+            // Last: it may lose a connection.
+            pooler: probe.verdict(second).await,
+        })
+    }
+
+    /// How the database stands, where the role may know. An error of the history's own is what a run would refuse it for.
+    async fn standing(
+        &self,
+        wire: &Wire<'_>,
+        role: &Answer<RoleFacts>,
+    ) -> Result<Result<Answer<Standing>, Error>, Error> {
+        let standing = |records| Standing::of(Status::new(&self.set, records, &self.rules.policies));
+        match role {
+            Answer::Known(role) if role.history_owner().is_none() => {
+                return Ok(Ok(Answer::Known(standing(Vec::new()))));
+            }
+            Answer::Known(role) if !role.may_read_history() => {
+                return Ok(Ok(Answer::NotKnown("the role may not read it".to_owned())));
+            }
+            _ => {}
+        }
+        let rows = wire.rows(&sql::ask(&self.sql.all())).await;
+        Ok(match Answer::read(rows, |rows| Some(self.sql.records(&rows)))? {
+            Answer::Known(records) => records.map(|records| Answer::Known(standing(records))),
+            Answer::NotKnown(why) => Ok(Answer::NotKnown(why)),
+        })
+    }
+}
+
+/// A diagnosis under way.
+type Diagnosing<'a> = Pin<Box<dyn Future<Output = Result<Diagnosis, Error>> + Send + 'a>>;
+
+fn lost(error: tokio_postgres::Error) -> Error {
+    Error::database("the diagnosis", error)
+}
