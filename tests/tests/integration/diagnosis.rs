@@ -1,6 +1,7 @@
 //! A diagnosis finds what is wrong around a run, says what to do about it, and changes nothing.
 
 mod leftovers;
+mod pooler;
 mod surroundings;
 
 use std::time::{Duration, Instant};
