@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::error::SqlState;
 
 use crate::batch::Batch;
+use crate::blocker;
 use crate::history::Record;
 use crate::history_sql::Event;
 use crate::jitter::Jitter;
@@ -15,6 +16,7 @@ use crate::run::Run;
 use crate::session::{Local, Session};
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
+use crate::watch::Watch;
 use crate::{Context, Error, ErrorKind, MigrationId};
 
 /// The most text that travels in one flight, in bytes. It bounds what the server parses and holds at once.
@@ -32,19 +34,18 @@ impl Run<'_> {
         let mut left = tasks.as_slice();
         let mut most = usize::MAX;
         let mut jitter = Jitter::retrying();
-        while let Some(task) = left.first() {
+        let watch = Watch::of(self.migrator, self.connect, self.session.is_pooled());
+        // Only a migration that was blocked once is watched.
+        let (mut is_blocked, mut blockers) = (false, Vec::new());
+        while !left.is_empty() {
             let (before, began) = (self.report.done.len(), Instant::now());
-            let attempt = match task.is_outside_transaction() {
-                true => match self.create_history().await {
-                    Ok(()) => self.outside_transaction(task, records).await,
-                    Err(error) => Err(Stumble::Fatal(error)),
-                },
-                false => {
-                    let together = left.iter().take_while(|task| !task.is_outside_transaction());
-                    let together = together.count().min(std::mem::replace(&mut most, usize::MAX));
-                    let (now, later) = left.split_at_checked(together).unwrap_or((left, &[]));
-                    self.transactional(now, later).await
+            let attempt = match watch.filter(|_| is_blocked) {
+                Some(watch) => {
+                    let (attempt, seen) = watch.blockers(self.attempt(left, &mut most, records)).await;
+                    blockers = seen;
+                    attempt
                 }
+                None => self.attempt(left, &mut most, records).await,
             };
             let done = self.report.done.len().saturating_sub(before);
             left = left.get(done..).unwrap_or_default();
@@ -62,16 +63,20 @@ impl Run<'_> {
                         0 => self.patience = self.patience.saturating_sub(began.elapsed()),
                         _ => jitter = Jitter::retrying(),
                     }
+                    is_blocked = true;
                     let pause = jitter.again();
                     if self.patience < pause {
+                        let error = error.blocked_by(blockers);
                         if task.is_outside_transaction() {
                             return Err(self.give_up(task, error).await);
                         }
                         self.tell_failure(task.id(), &error).await;
                         return Err(error);
                     }
-                    tracing::info!(migration = %task.id(), code, ?pause, "trying again");
-                    self.migrator.observer.notify(Progress::Retrying { id: task.id(), code: &code, pause });
+                    let by = blocker::list(&blockers);
+                    tracing::info!(migration = %task.id(), code, ?pause, by, "trying again");
+                    let told = Progress::Retrying { id: task.id(), code: &code, pause, blockers: &blockers };
+                    self.migrator.observer.notify(told);
                     self.report.retries = self.report.retries.saturating_add(1);
                     self.recover(None).await?;
                     tokio::time::sleep(pause).await;
@@ -97,6 +102,27 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Goes through the next migrations as far as one attempt gets: as many as can travel together, of those `most`.
+    async fn attempt(
+        &mut self,
+        left: &[Task<'_>],
+        most: &mut usize,
+        records: &[Record],
+    ) -> Result<(), Stumble> {
+        match left.first() {
+            Some(task) if task.is_outside_transaction() => {
+                self.create_history().await.map_err(Stumble::Fatal)?;
+                self.outside_transaction(task, records).await
+            }
+            _ => {
+                let together = left.iter().take_while(|task| !task.is_outside_transaction());
+                let together = together.count().min(std::mem::replace(most, usize::MAX));
+                let (now, later) = left.split_at_checked(together).unwrap_or((left, &[]));
+                self.transactional(now, later).await
+            }
+        }
     }
 
     /// Declares the steps of a plan done. One flight.

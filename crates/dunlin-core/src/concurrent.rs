@@ -13,6 +13,7 @@ use crate::run::Run;
 use crate::session::Session;
 use crate::stumble::Stumble;
 use crate::turn::{Halt, Turn};
+use crate::watch::Watch;
 use crate::wire::{flag, text};
 
 /// How long cleaning up after a failure may take at most, before the error is told.
@@ -28,7 +29,7 @@ impl Run<'_> {
         let timeouts = format!("{}; {}", sql::TIMEOUTS, Self::unhurried(turn));
         let set_back = sql::set_back(&self.wire.rows(&timeouts).await.map_err(refused)?);
         if !self.recover_from_earlier(turn, concurrent, &set_back).await?
-            && let Err(error) = self.wire.rows(turn.sql()).await
+            && let Err(error) = self.build(turn).await
         {
             let remains = match Failure::of(&error) {
                 Some(_) => self.clean_up(turn, concurrent).await,
@@ -48,6 +49,19 @@ impl Run<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Runs the statement, and tells how far it is.
+    async fn build(&self, turn: &Turn<'_>) -> Result<(), PgError> {
+        let work = self.wire.rows(turn.sql());
+        let migrator = self.migrator;
+        match Watch::of(migrator, self.connect, self.session.is_pooled())
+            .filter(|_| migrator.observer.is_there())
+        {
+            Some(watch) => watch.build(work, turn.task.id(), migrator).await,
+            None => work.await,
+        }
+        .map(drop)
     }
 
     /// Sets the timeouts that such a statement runs with. It waits for every transaction that is older, however long that

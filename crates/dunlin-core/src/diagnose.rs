@@ -4,11 +4,13 @@ use std::pin::Pin;
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
+use crate::connect::Connect;
 use crate::diagnosis::{
     Answer, Facts, HistoryFacts, InvalidIndex, LockHolder, OpenTransactions, PathSchema, PendingDetach,
     PoolerProbe, PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Standing, Subscription,
 };
 use crate::lock::Holder;
+use crate::undo::Undo;
 use crate::wire::{Wire, flag, text, value};
 use crate::{Diagnosis, Error, Migrator, Status, diagnose_sql as sql};
 
@@ -20,19 +22,15 @@ impl Migrator {
     /// It writes nothing, leaves no setting and no transaction behind, and works on a standby, behind a pooler and with a
     /// role that may next to nothing: what can't be asked is an [`Answer::NotKnown`]. It takes three flights.
     ///
-    /// Whether a pooler stands in between is seldom known without `second`, a connection that was made in the same way as
-    /// `client`; finding none takes fifteen flights more, finding one fewer. `client` may not be inside a transaction; a `second` that is
-    /// tells nothing.
+    /// It opens two connections: with one alone it is seldom known whether a pooler stands in between. Finding none takes
+    /// fifteen flights more, finding one fewer.
     ///
     /// ```no_run
-    /// # async fn f(migrator: dunlin_core::Migrator, config: tokio_postgres::Config) -> Result<(), Box<dyn std::error::Error>> {
+    /// # async fn f(migrator: dunlin_core::Migrator, config: tokio_postgres::Config) -> Result<(), dunlin_core::Error> {
+    /// use dunlin_core::Direct;
     /// use tokio_postgres::NoTls;
     ///
-    /// let (client, connection) = config.connect(NoTls).await?;
-    /// tokio::spawn(connection);
-    /// let (second, connection) = config.connect(NoTls).await?;
-    /// tokio::spawn(connection);
-    /// let diagnosis = migrator.diagnose(&client, Some(&second)).await?;
+    /// let diagnosis = migrator.diagnose(&Direct::new(config, NoTls)).await?;
     /// println!("{diagnosis}");
     /// for finding in diagnosis.findings() {
     ///     println!("{:?}: {finding}", finding.subject());
@@ -45,15 +43,38 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// When the connection is lost, or `client` is inside a transaction. What is wrong with the database is a finding, not an
-    /// error.
+    /// When no connection can be had, or it is lost. What is wrong with the database is a finding, not an error.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves nothing in `client`, and may leave `second` inside a transaction that has read and
-    /// written nothing: drop it as well.
-    pub async fn diagnose(&self, client: &Client, second: Option<&Client>) -> Result<Diagnosis, Error> {
-        self.diagnosing(Wire::new(client), second.map(Wire::new)).await
+    /// Dropping the future closes the connections and leaves nothing behind.
+    pub async fn diagnose(&self, connect: &dyn Connect) -> Result<Diagnosis, Error> {
+        let first = connect.connect().await?;
+        let second = connect.connect().await.ok();
+        let diagnosis = self.diagnose_on(&first, second.as_deref()).await;
+        for connection in [Some(first), second].into_iter().flatten() {
+            connection.close().await;
+        }
+        diagnosis
+    }
+
+    /// [`diagnose`](Self::diagnose) on the caller's own connections, of which `second` was made in the same way as
+    /// `client`. None of them may be inside a transaction: a `second` that is tells nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is lost, or `client` is inside a transaction.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing in `client`, and ends a transaction that was begun in `second`.
+    pub async fn diagnose_on(&self, client: &Client, second: Option<&Client>) -> Result<Diagnosis, Error> {
+        let undo = second.map(|second| Undo::on_drop(second, "ROLLBACK".to_owned()));
+        let diagnosis = self.diagnosing(Wire::new(client), second.map(Wire::new)).await;
+        if let Some(undo) = undo {
+            undo.disarm();
+        }
+        diagnosis
     }
 
     /// Boxed in a function that is not async, so that programs that call it need not compile it.

@@ -6,6 +6,7 @@ use tokio_postgres::Error as PgError;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::assess::Finding;
+use crate::blocker::{self, Blocker};
 use crate::failure::{self, Failure};
 use crate::lock::{Holder, LockKey};
 use crate::plan::Direction;
@@ -24,6 +25,7 @@ struct Inner {
     problem: Problem,
     source: Option<BoxError>,
     report: Report,
+    blockers: Vec<Blocker>,
 }
 
 /// What kind of thing went wrong.
@@ -188,6 +190,13 @@ impl Error {
         self.failure().and_then(Failure::detail)
     }
 
+    /// The sessions that held what a migration waited for when it was given up, as far as they are known: after the second
+    /// try, in runs that open their own connections.
+    #[must_use]
+    pub fn blockers(&self) -> &[Blocker] {
+        &self.0.blockers
+    }
+
     /// The differences between the history and the set, for [`ErrorKind::Diverged`].
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
@@ -246,11 +255,17 @@ impl Error {
 /// How errors are made.
 impl Error {
     fn new(problem: Problem) -> Self {
-        Self(Box::new(Inner { problem, source: None, report: Report::new() }))
+        Self(Box::new(Inner { problem, source: None, report: Report::new(), blockers: Vec::new() }))
     }
 
     fn caused_by(mut self, source: impl Into<BoxError>) -> Self {
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says who has held what it waited for.
+    pub(crate) fn blocked_by(mut self, blockers: Vec<Blocker>) -> Self {
+        self.0.blockers = blockers;
         self
     }
 
@@ -483,6 +498,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.problem.fmt(f)?;
+        if !self.0.blockers.is_empty() {
+            write!(f, "; it waited for {}", blocker::list(&self.0.blockers))?;
+        }
         match self.0.report.done.len() {
             0 => Ok(()),
             1 => f.write_str(" (one migration was done before it)"),
@@ -499,7 +517,7 @@ impl fmt::Debug for Error {
             match cause.downcast_ref::<DbError>() {
                 // Its own text has the DETAIL.
                 Some(error) => {
-                    write!(f, "\n  caused by: {} (SQLSTATE {})", error.message(), error.code().code())?
+                    write!(f, "\n  caused by: {} (SQLSTATE {})", failure::words(error), error.code().code())?
                 }
                 None => write!(f, "\n  caused by: {cause}")?,
             }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 use tokio_postgres::Error as PgError;
@@ -18,8 +19,11 @@ impl Failure {
             |error: &&DbError| matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
         error.as_db_error().filter(|error| !ended(error)).map(|error| Self {
             code: Some(error.code().clone()),
-            message: error.message().to_owned(),
-            detail: error.detail().map(str::to_owned),
+            message: words(error).into_owned(),
+            detail: error.detail().map(str::to_owned).or_else(|| match words(error) {
+                Cow::Owned(_) => Some(error.message().to_owned()),
+                Cow::Borrowed(_) => None,
+            }),
         })
     }
 
@@ -55,6 +59,33 @@ pub(crate) fn server_errors<'e>(
 /// Whether a server that refused a connection may take the next one: it is starting up, or has too many clients.
 pub(crate) fn is_passing(code: &SqlState) -> bool {
     *code == SqlState::TOO_MANY_CONNECTIONS || code.code().starts_with("57P") || code.code().starts_with("08")
+}
+
+/// The server's message without the values that it quotes: what can't be cast, or is out of range, may be of a row.
+pub(crate) fn words(error: &DbError) -> Cow<'_, str> {
+    let code = error.code();
+    let quotes_values = code.code().starts_with("22") && *code != SqlState::INVALID_PARAMETER_VALUE;
+    if !quotes_values || !error.message().contains('"') {
+        return error.message().into();
+    }
+    let (mut shown, mut inside) = (String::new(), false);
+    // A quote may stand in the value: whatever is between the first and the last is left out.
+    let last = error.message().rfind('"');
+    for (at, character) in error.message().char_indices() {
+        match character {
+            '"' if !inside => {
+                shown.push_str("\"…");
+                inside = true;
+            }
+            _ if Some(at) == last => {
+                shown.push('"');
+                inside = false;
+            }
+            _ if inside => {}
+            character => shown.push(character),
+        }
+    }
+    shown.into()
 }
 
 /// Where in the text of the message that was sent the error is, counted in characters from 1.

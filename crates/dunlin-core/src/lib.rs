@@ -43,6 +43,7 @@ mod wire;
 
 mod apply;
 mod batch;
+mod blocker;
 mod concurrent;
 mod concurrent_sql;
 mod connect;
@@ -55,10 +56,11 @@ mod run;
 mod stray;
 mod stumble;
 mod task;
-mod undo;
 mod turn;
+mod undo;
 mod verification;
 mod verify;
+mod watch;
 
 mod diagnose;
 mod diagnose_sql;
@@ -72,6 +74,7 @@ mod problem;
 mod serial;
 
 pub use assess::{Finding, FindingKind, State, Verdict};
+pub use blocker::Blocker;
 pub use checksum::Checksum;
 pub use code::RustMigration;
 pub use connect::{Connect, Connection, Direct, Tls};

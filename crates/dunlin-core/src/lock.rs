@@ -79,11 +79,36 @@ impl LockKey {
         )
     }
 
+    /// Whoever blocks the session that works, in rows for [`Blocker`](crate::Blocker). Safe under any `search_path`.
+    pub(crate) fn blockers(self, is_pooled: bool) -> String {
+        format!(
+            "SELECT DISTINCT b.pid, a.application_name, a.client_addr, a.state, pg_catalog.floor(EXTRACT(EPOCH FROM \
+             pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start)) AS age \
+             FROM {} CROSS JOIN LATERAL pg_catalog.unnest(pg_catalog.pg_blocking_pids(l.pid)) AS b (pid) \
+             LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) b.pid",
+            self.held_in(if is_pooled { WORKING } else { CLASS })
+        )
+    }
+
+    /// How far the index is that the session which has the lock builds. Safe under any `search_path`.
+    pub(crate) fn build(self) -> String {
+        format!(
+            "SELECT p.phase, p.lockers_done, p.lockers_total, p.current_locker_pid, p.blocks_done, p.blocks_total, \
+             p.tuples_done, p.tuples_total FROM pg_catalog.pg_stat_progress_create_index AS p \
+             JOIN {} ON l.pid OPERATOR(pg_catalog.=) p.pid",
+            self.held()
+        )
+    }
+
     /// The sessions that hold it, as a table `l` of `pid` and `virtualtransaction`. Safe under any `search_path`.
     fn held(self) -> String {
+        self.held_in(CLASS)
+    }
+
+    fn held_in(self, class: i32) -> String {
         format!(
             "(SELECT l.pid, l.virtualtransaction FROM pg_catalog.pg_locks AS l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted \
-             AND l.objsubid OPERATOR(pg_catalog.=) 2 AND l.classid OPERATOR(pg_catalog.=) {CLASS}::pg_catalog.oid \
+             AND l.objsubid OPERATOR(pg_catalog.=) 2 AND l.classid OPERATOR(pg_catalog.=) {class}::pg_catalog.oid \
              AND l.objid OPERATOR(pg_catalog.=) {}::pg_catalog.oid AND l.database OPERATOR(pg_catalog.=) \
              (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) AS l",
             u32::from_ne_bytes(self.0.to_ne_bytes())

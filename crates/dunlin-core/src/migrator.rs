@@ -15,7 +15,7 @@ use crate::progress::{Observer, Progress};
 use crate::run::{Run, Trip, Work, is_undefined, reading};
 use crate::session::Session;
 use crate::undo::Undo;
-use crate::verification::Verification;
+use crate::verification::{Access, Verification};
 use crate::wire::Wire;
 use crate::{
     Ahead, Edited, Error, HistoryTable, Ident, MigrationId, MigrationSet, Missing, OutOfOrder, Plan, Pooler,
@@ -359,7 +359,24 @@ impl Migrator {
     ///
     /// Dropping the future rolls the transaction back, as that of [`run`](Self::run) does.
     pub async fn verify(&self, client: &mut Client) -> Result<Verification, Error> {
-        crate::verification::verify(self, client).await
+        crate::verification::verify(self, client, Access::Any).await
+    }
+
+    /// [`verify`](Self::verify) for the application's own role, or on a standby: the transaction is read-only, whatever the
+    /// scripts and hooks try. It needs SELECT on the history and on what they read; it does not become the
+    /// [`role`](Self::role) that owns the migrations.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Verify`](crate::ErrorKind::Verify) with every migration that does not verify, those whose scripts write
+    /// among them.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`verify`](Self::verify).
+    pub async fn verify_read_only(&self, client: &mut Client) -> Result<Verification, Error> {
+        let own = Self { role: None, ..self.clone() };
+        crate::verification::verify(&own, client, Access::Read).await
     }
 
     /// Looks at the digest. One flight.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::blocker::Blocker;
 use crate::{Direction, MigrationId};
 
 /// What a run is doing, as it does it.
@@ -34,6 +35,21 @@ pub enum Progress<'a> {
         /// Units of work in all.
         total: u64,
     },
+    /// An index is built or rebuilt concurrently, as `pg_stat_progress_create_index` tells. Told about twice a second, from
+    /// half a second on, by runs that open their own connections.
+    #[non_exhaustive]
+    Building {
+        /// The migration.
+        id: &'a MigrationId,
+        /// What the server is doing, in its words: `building index: scanning table`, `waiting for old snapshots`...
+        phase: &'a str,
+        /// How much of this phase is done.
+        done: u64,
+        /// How much it is in all: blocks, tuples, or, while it waits, other sessions. 0 where the server does not tell.
+        total: u64,
+        /// The process of the session whose transaction it waits for.
+        waits_for: Option<i32>,
+    },
     /// A migration was applied or reverted, and recorded.
     #[non_exhaustive]
     Finished {
@@ -60,6 +76,9 @@ pub enum Progress<'a> {
         code: &'a str,
         /// How long the runner sleeps before it tries again.
         pause: Duration,
+        /// Who has held what it waits for, as far as it is known: from the second try on, in runs that open their own
+        /// connections.
+        blockers: &'a [Blocker],
     },
 }
 
@@ -72,6 +91,10 @@ type Callback = dyn Fn(Progress<'_>) + Send + Sync;
 impl Observer {
     pub(crate) fn new(observer: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(observer)))
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.0.is_some()
     }
 
     pub(crate) fn notify(&self, progress: Progress<'_>) {

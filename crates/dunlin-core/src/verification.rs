@@ -43,8 +43,21 @@ impl fmt::Display for Verification {
 const SAVEPOINT: &str = "SAVEPOINT dunlin_verify";
 const BACK: &str = "ROLLBACK TO SAVEPOINT dunlin_verify";
 
+/// What verifying may do in its transaction, which is rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Whatever the role may.
+    Any,
+    /// Read.
+    Read,
+}
+
 /// Verifies what is applied, each migration in its own savepoint, all in one transaction that is rolled back.
-pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verification, Error> {
+pub(crate) async fn verify(
+    migrator: &Migrator,
+    client: &Client,
+    access: Access,
+) -> Result<Verification, Error> {
     let wire = Wire::new(client);
     let records = migrator.records(&wire).await?.unwrap_or_default();
     let lost = |error| Error::database(reading(migrator), error);
@@ -52,6 +65,10 @@ pub(crate) async fn verify(migrator: &Migrator, client: &Client) -> Result<Verif
     if open.first().is_some_and(|row| flag(row, "open")) {
         return Err(Error::open_transaction());
     }
+    let mode = match access {
+        Access::Any => "",
+        Access::Read => " READ ONLY",
+    };
     let role = migrator.role.as_ref().map(|role| format!("; SET LOCAL ROLE {role}"));
     let path = migrator
         .search_path

@@ -25,7 +25,7 @@ fn migrator() -> Migrator {
 }
 
 async fn diagnose(client: &Client) -> Diagnosis {
-    migrator().diagnose(client, None).await.unwrap()
+    migrator().diagnose_on(client, None).await.unwrap()
 }
 
 /// A database with the history of [`migrator`].
@@ -70,7 +70,7 @@ async fn drop_role(owner: &Client, name: &str) {
 async fn a_sound_database_is_healthy() {
     let (database, client) = prepared().await;
     let second = database.connect().await.unwrap();
-    let diagnosis = migrator().diagnose(&client, Some(&second)).await.unwrap();
+    let diagnosis = migrator().diagnose_on(&client, Some(&second)).await.unwrap();
     assert!(diagnosis.is_healthy(), "{diagnosis}");
     let harm: Vec<_> = diagnosis.findings().iter().filter(|f| f.severity() < Severity::Note).collect();
     assert!(harm.is_empty(), "{diagnosis}");
@@ -112,10 +112,10 @@ async fn it_takes_three_flights_and_fifteen_more_to_see_no_pooler() {
     };
     let (client, second) = (connect().await, connect().await);
     proxy.reset();
-    let diagnosis = migrator().diagnose(&client, None).await.unwrap();
+    let diagnosis = migrator().diagnose_on(&client, None).await.unwrap();
     assert_eq!((proxy.flights(), diagnosis.flights()), (3, 3));
     proxy.reset();
-    let diagnosis = migrator().diagnose(&client, Some(&second)).await.unwrap();
+    let diagnosis = migrator().diagnose_on(&client, Some(&second)).await.unwrap();
     // Nine times a wait: the connections ask at the same time.
     assert_eq!((proxy.flights(), diagnosis.flights()), (18, 18));
 }
@@ -133,7 +133,7 @@ async fn it_leaves_the_session_as_it_was_and_refuses_one_inside_a_transaction() 
     for statement in ["SELECT 1", "SELEKT 1"] {
         client.batch_execute("BEGIN").await.unwrap();
         let _ = client.batch_execute(statement).await;
-        let error = migrator().diagnose(&client, None).await.unwrap_err();
+        let error = migrator().diagnose_on(&client, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{statement}");
         client.batch_execute("ROLLBACK").await.unwrap();
     }
@@ -144,7 +144,7 @@ async fn a_transaction_of_the_second_connection_is_left_alone() {
     let (database, client) = prepared().await;
     let second = database.connect().await.unwrap();
     second.batch_execute("BEGIN; CREATE TABLE begun (id int)").await.unwrap();
-    let diagnosis = migrator().diagnose(&client, Some(&second)).await.unwrap();
+    let diagnosis = migrator().diagnose_on(&client, Some(&second)).await.unwrap();
     let PoolerVerdict::NotKnown(why) = diagnosis.pooler() else { panic!("{diagnosis}") };
     assert_eq!(why, "the second connection is inside a transaction");
     second.batch_execute("INSERT INTO begun VALUES (1); COMMIT").await.unwrap();
@@ -202,7 +202,7 @@ async fn f27_a_diagnosis_that_is_dropped_leaves_nothing_behind() {
     for pause in (5..).step_by(15) {
         let second = connect().await;
         let migrator = migrator();
-        let diagnosing = migrator.diagnose(&client, Some(&second));
+        let diagnosing = migrator.diagnose_on(&client, Some(&second));
         let outcome = tokio::time::timeout(Duration::from_millis(pause), diagnosing).await;
         drop(second);
         let after: String = client.query_one(path, &[]).await.unwrap().get(0);

@@ -31,11 +31,11 @@ mod poolers;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod scene;
+#[cfg(test)]
 mod splitter;
 #[cfg(test)]
 mod state_machine;
-#[cfg(test)]
-mod scene;
 #[cfg(test)]
 mod support;
 

@@ -36,7 +36,7 @@ async fn f10_the_holder_of_the_lock_is_named() {
     // Longer than a run would wait.
     let impatient = migrator().deadline(Duration::ZERO);
     let is_old = |diagnosis: &Diagnosis| found(diagnosis, Subject::Lock).0 == Severity::Warning;
-    until(|| impatient.diagnose(&client, None), is_old).await;
+    until(|| impatient.diagnose_on(&client, None), is_old).await;
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn an_index_that_is_being_built_is_not_to_be_mended() {
         for client in [&client, &stranger] {
             let is_there = |diagnosis: &Diagnosis| !diagnosis.invalid_indexes().known().unwrap().is_empty();
             let migrator = migrator();
-            let diagnosis = until(|| migrator.diagnose(client, None), is_there).await;
+            let diagnosis = until(|| migrator.diagnose_on(client, None), is_there).await;
             let [index] = &diagnosis.invalid_indexes().known().unwrap()[..] else { panic!("{diagnosis}") };
             assert_eq!(index.worker(), Some(pid), "{diagnosis}");
             assert_eq!(found(&diagnosis, Subject::Index).0, Severity::Note);
@@ -173,7 +173,8 @@ async fn f33_an_interrupted_drop_index_is_ended_as_advised() {
         when(&client, &index("indisvalid")).await;
         readers[1].batch_execute("BEGIN; SELECT id FROM t1").await.unwrap();
         readers[0].batch_execute("COMMIT").await.unwrap();
-        let said = until(|| migrator.diagnose(&client, None), |d| !about(d, Subject::Index).is_empty()).await;
+        let said =
+            until(|| migrator.diagnose_on(&client, None), |d| !about(d, Subject::Index).is_empty()).await;
         assert_eq!(found(&said, Subject::Index).0, Severity::Note, "somebody works on it");
         cancel_when(&client, &dropper, &index("indislive")).await;
     };
@@ -237,7 +238,7 @@ async fn a_transaction_that_is_open_for_long_is_told_without_its_text() {
     other.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 'a secret'").await.unwrap();
     let migrator = migrator();
     let is_seen = |diagnosis: &Diagnosis| !diagnosis.open_transactions().known().unwrap().open().is_empty();
-    let diagnosis = until(|| migrator.diagnose(&client, None), is_seen).await;
+    let diagnosis = until(|| migrator.diagnose_on(&client, None), is_seen).await;
     let [open] = diagnosis.open_transactions().known().unwrap().open() else { panic!("{diagnosis}") };
     assert_eq!((open.pid(), open.state(), open.holds_snapshot()), (pid, Some("idle in transaction"), true));
     let (severity, said) = found(&diagnosis, Subject::Transaction);

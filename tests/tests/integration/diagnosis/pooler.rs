@@ -20,7 +20,7 @@ async fn behind(mode: PoolMode, pool_size: usize) -> (Database, Client, PgBounce
 async fn through(pooler: &PgBouncer, database: &Database) -> Diagnosis {
     let first = pooler.connect(database.name()).await;
     let second = pooler.connect(database.name()).await;
-    migrator().diagnose(&first, Some(&second)).await.unwrap()
+    migrator().diagnose_on(&first, Some(&second)).await.unwrap()
 }
 
 /// Everything but the pooler is answered as without one.

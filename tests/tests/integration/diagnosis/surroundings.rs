@@ -15,14 +15,14 @@ async fn f49_a_history_in_another_schema_is_a_problem() {
     let (_database, client) = prepared().await;
     client.batch_execute("CREATE SCHEMA app").await.unwrap();
     let table = || HistoryTable::new("app", "dunlin_history").unwrap();
-    let moved = migrator().history(table()).diagnose(&client, None).await.unwrap();
+    let moved = migrator().history(table()).diagnose_on(&client, None).await.unwrap();
     assert_eq!(moved.history().presence(), &Answer::Known(HistoryPresence::Elsewhere("public".to_owned())));
     assert!(moved.history().standing().known().is_none());
     let (severity, said) = found(&moved, Subject::History);
     assert_eq!(severity, Severity::Problem);
     assert!(said.contains("is missing, but there is one in schema public: configure that schema"), "{said}");
     // Where there may be several, it is a fresh one.
-    let beside = migrator().history(table().beside_others()).diagnose(&client, None).await.unwrap();
+    let beside = migrator().history(table().beside_others()).diagnose_on(&client, None).await.unwrap();
     assert_eq!(beside.history().presence(), &Answer::Known(HistoryPresence::Absent));
     assert_eq!(found(&beside, Subject::History).0, Severity::Note);
 }
@@ -57,7 +57,7 @@ async fn half_applied_and_diverged_histories_are_told_of() {
         .unwrap();
     client.batch_execute("DELETE FROM dunlin_history").await.unwrap();
     run(&mut client, half.clone()).await.unwrap_err();
-    let diagnosis = Migrator::new(half).diagnose(&client, None).await.unwrap();
+    let diagnosis = Migrator::new(half).diagnose_on(&client, None).await.unwrap();
     assert!(diagnosis.is_healthy());
     let (severity, said) = found(&diagnosis, Subject::History);
     assert_eq!(severity, Severity::Warning);
@@ -74,7 +74,7 @@ async fn half_applied_and_diverged_histories_are_told_of() {
     ));
 
     let edited = MigrationSet::builder().sql(1, "create_t1", "SELECT 2").build().unwrap();
-    let diagnosis = Migrator::new(edited).diagnose(&client, None).await.unwrap();
+    let diagnosis = Migrator::new(edited).diagnose_on(&client, None).await.unwrap();
     let said: Vec<_> = about(&diagnosis, Subject::History).iter().map(ToString::to_string).collect();
     assert_eq!(said.len(), 2, "{diagnosis}");
     assert!(
@@ -127,14 +127,14 @@ async fn f63_a_schema_of_everybody_on_the_path_is_warned_of() {
         .await
         .unwrap();
     assert!(about(&diagnose(&client).await, Subject::SearchPath).is_empty());
-    let diagnosis = migrator().search_path("app, \"open\"").diagnose(&client, None).await.unwrap();
+    let diagnosis = migrator().search_path("app, \"open\"").diagnose_on(&client, None).await.unwrap();
     let (severity, said) = found(&diagnosis, Subject::SearchPath);
     assert_eq!(severity, Severity::Warning);
     assert!(said.ends_with(": `REVOKE CREATE ON SCHEMA \"open\" FROM PUBLIC`"), "{said}");
     let path: Vec<_> = diagnosis.search_path().known().unwrap().iter().map(|schema| schema.name()).collect();
     assert_eq!(path, ["app", "open"]);
     client.batch_execute("REVOKE CREATE ON SCHEMA \"open\" FROM PUBLIC").await.unwrap();
-    let diagnosis = migrator().search_path("app, \"open\"").diagnose(&client, None).await.unwrap();
+    let diagnosis = migrator().search_path("app, \"open\"").diagnose_on(&client, None).await.unwrap();
     assert!(about(&diagnosis, Subject::SearchPath).is_empty());
 }
 
@@ -164,10 +164,10 @@ async fn f47_a_role_without_rights_gets_a_diagnosis_of_what_it_lacks() {
     assert_eq!(found(&diagnosis, Subject::Role).0, Severity::Note);
 
     let fresh = migrator().history(HistoryTable::new("public", "other_history").unwrap());
-    let fresh = fresh.diagnose(&client, None).await.unwrap();
+    let fresh = fresh.diagnose_on(&client, None).await.unwrap();
     assert!(found(&fresh, Subject::Role).1.contains("may not create the history in schema \"public\""));
     let fresh = migrator().history(HistoryTable::new("nowhere", "other_history").unwrap());
-    let fresh = fresh.diagnose(&client, None).await.unwrap();
+    let fresh = fresh.diagnose_on(&client, None).await.unwrap();
     assert!(found(&fresh, Subject::Role).1.contains("may not create the schema \"nowhere\""));
     drop_role(&owner, &name).await;
 }
@@ -199,11 +199,11 @@ async fn f19_a_standby_is_a_problem_where_there_is_work() {
     run(&mut primary, numbered(3)).await.unwrap();
     let client = standby.caught_up(&primary).await;
     let second = standby.caught_up(&primary).await;
-    let diagnosis = migrator().diagnose(&client, Some(&second)).await.unwrap();
+    let diagnosis = migrator().diagnose_on(&client, Some(&second)).await.unwrap();
     assert!(diagnosis.is_healthy(), "{diagnosis}");
     assert_eq!(found(&diagnosis, Subject::Server).0, Severity::Note);
     assert_eq!(diagnosis.pooler(), &PoolerVerdict::NoneSeen);
-    let diagnosis = Migrator::new(numbered(4)).diagnose(&client, None).await.unwrap();
+    let diagnosis = Migrator::new(numbered(4)).diagnose_on(&client, None).await.unwrap();
     let (severity, said) = found(&diagnosis, Subject::Server);
     assert_eq!(severity, Severity::Problem);
     assert!(said.starts_with("the server is a standby"), "{said}");
@@ -227,7 +227,7 @@ async fn f11_settings_are_told_with_where_they_come_from() {
     config.user(&name);
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
-    let diagnosis = Migrator::new(numbered(4)).diagnose(&client, None).await.unwrap();
+    let diagnosis = Migrator::new(numbered(4)).diagnose_on(&client, None).await.unwrap();
     let text = diagnosis.to_string();
     for line in [
         "statement_timeout = 5s (role)",
