@@ -68,12 +68,12 @@ impl Trial for Storm {
             replicas.push(start()?);
         }
         let mut random = Rng::with_seed(self.seed);
+        let (mut terminated, mut fell) = (0, 0);
         for _ in 0..random.usize(4..=12) {
             tokio::time::sleep(Duration::from_micros(random.u64(..CALM))).await;
-            strike(&mut random, &replicas, &observer).await?;
+            terminated += strike(&mut random, &replicas, &observer).await?;
         }
         replicas.iter().try_for_each(|replica| replica.signal(Signal::CONT))?;
-        let mut fell = 0;
         for mut replica in replicas {
             for left in (0..REPLACEMENTS).rev() {
                 match replica.end().await? {
@@ -86,22 +86,23 @@ impl Trial for Storm {
         }
         peace.footprint.converges(&database.config()).await?;
         database.drop().await?;
-        Ok(if fell > 0 { Outcome::Struck } else { Outcome::Missed })
+        Ok(if terminated + fell > 0 { Outcome::Struck } else { Outcome::Missed })
     }
 }
 
-/// Strikes once, at random.
-async fn strike(random: &mut Rng, replicas: &[Replica], observer: &Client) -> Result<(), BoxError> {
+/// Strikes once, at random, and returns how many sessions it has terminated.
+async fn strike(random: &mut Rng, replicas: &[Replica], observer: &Client) -> Result<u64, BoxError> {
     let victim = random.choice(replicas).ok_or("there is nobody to strike")?;
     let session = random.u32(..);
     match random.choice([Blow::Kill, Blow::Terminate, Blow::Stop, Blow::Continue]) {
-        Some(Blow::Kill) => victim.signal(Signal::KILL),
-        Some(Blow::Stop) => victim.signal(Signal::STOP),
-        Some(Blow::Continue) => victim.signal(Signal::CONT),
+        Some(Blow::Kill) => victim.signal(Signal::KILL)?,
+        Some(Blow::Stop) => victim.signal(Signal::STOP)?,
+        Some(Blow::Continue) => victim.signal(Signal::CONT)?,
         Some(Blow::Terminate) | None => {
-            Ok(observer.execute(TERMINATE, &[&i64::from(session)]).await.map(drop)?)
+            return Ok(observer.execute(TERMINATE, &[&i64::from(session)]).await?);
         }
     }
+    Ok(0)
 }
 
 /// Ends one of the replicas' sessions.

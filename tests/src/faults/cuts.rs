@@ -16,22 +16,19 @@ use crate::{
     proxy::{Cut, Direction, Fault, Proxy, Traffic},
 };
 
-/// Those who notice different things when their connection is cut.
-const RUNNERS: [Runner; 2] = [Runner::Boot, Runner::Caller];
-
 const CUTS: [Cut; 3] = [Cut::Before, Cut::Half, Cut::After];
 
 /// How long a run may take that is cut.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Cuts the connection before, in the middle of and after each message: that of a run on a connection of dunlin's own, and
-/// that of one on the caller's.
+/// Cuts the connection before, in the middle of and after each message: that of dunlin's own, that out of a pool, and the
+/// caller's.
 ///
 /// # Errors
 /// When a run in peace does not do what it should.
 pub async fn cuts(part: Part) -> Result<Tally, BoxError> {
     let mut points = Vec::new();
-    for runner in RUNNERS {
+    for runner in Runner::ALL {
         for (direction, message) in Peace::of(runner).await?.messages() {
             let faults = |cut| vec![Fault::cut(direction, message, cut)];
             points.extend(CUTS.map(|cut| CutRun { runner, faults: faults(cut), seed: None }));
@@ -47,7 +44,7 @@ pub async fn cuts(part: Part) -> Result<Tally, BoxError> {
 /// As [`cuts`].
 pub async fn double_cuts(rounds: usize, seed: u64) -> Result<Tally, BoxError> {
     let mut peace = Vec::new();
-    for runner in RUNNERS {
+    for runner in Runner::ALL {
         peace.push((runner, Peace::of(runner).await?.traffic));
     }
     let points = (seed..).take(rounds).map(|seed| {
@@ -103,11 +100,13 @@ impl Trial for CutRun {
 }
 
 impl CutRun {
-    /// `dunlin::migrate` connects anew when it has lost its connection: a single cut is none of its caller's business,
-    /// unless it hits the first connection while that comes about.
+    /// Who can connect anew does when the connection was lost: a single cut is none of the caller's business, unless it
+    /// hits the first connection while that comes about.
     fn may_fail_with(&self, error: &Error, peace: &Peace) -> bool {
         match (self.runner, self.faults.as_slice()) {
-            (Runner::Boot, [fault]) => error.kind() == ErrorKind::Connect && peace.is_connecting(fault),
+            (Runner::Boot | Runner::Pool, [fault]) => {
+                error.kind() == ErrorKind::Connect && peace.is_connecting(fault)
+            }
             _ => is_lost(error),
         }
     }

@@ -16,8 +16,11 @@ use crate::{
     proxy::{Fault, Proxy},
 };
 
-/// How long the caller waits. A run takes a fifth of it, where nothing is wrong.
-const GIVE_UP: Duration = Duration::from_millis(250);
+/// How long the caller waits in vain.
+const GIVE_UP: Duration = Duration::from_millis(50);
+
+/// How long a run may take to come to the silence.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Lets the network go silent at each message, and drops the future a moment later, as a caller's timeout would.
 ///
@@ -46,13 +49,21 @@ impl Trial for SilentRun {
         let proxy = Proxy::start(&database.config()).await;
         proxy.arm([self.fault]);
         let mut prepared = self.runner.prepare(&proxy.config()).await?;
-        // Whatever it says before its time is up, the run in peace finds out what has come of it.
-        let _ = tokio::time::timeout(GIVE_UP, prepared.run()).await;
+        let given_up = async {
+            while proxy.struck() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(GIVE_UP).await;
+        };
+        let has_ended = tokio::select! {
+            report = tokio::time::timeout(PATIENCE, prepared.run()) => report?.map(|_| true)?,
+            () = given_up => false,
+        };
         let freed = Open::until(&observer, Open::is_free).await?;
         drop(prepared);
         peace.footprint.converges(&database.config()).await?;
         database.drop().await?;
-        Ok(if proxy.struck() > 0 { Outcome::Freed(freed) } else { Outcome::Missed })
+        Ok(if has_ended { Outcome::Missed } else { Outcome::Freed(freed) })
     }
 }
 
