@@ -110,7 +110,7 @@ impl SmallDisk {
         let options = format!("size=8m,mode=700,uid={uid},gid={gid}");
         let mounted =
             Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&disk).output();
-        mounted.is_ok_and(|output| output.status.success()).then_some(Self(disk))
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(disk))
     }
 
     fn path(&self) -> &Path {
@@ -179,6 +179,10 @@ async fn f26_too_many_locks_in_one_transaction_are_an_error_with_advice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn f27_a_dropped_migration_of_a_pool_leaves_neither_lock_nor_transaction() {
+    if tests::server().await.version_num() < 140_000 {
+        println!("skipped: the server does not look after the client of a statement before version 14");
+        return;
+    }
     let database = database().await;
     let client = database.connect().await.unwrap();
     let manager = deadpool_postgres::Manager::new(database.config(), NoTls);
