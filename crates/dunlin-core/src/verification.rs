@@ -75,7 +75,7 @@ pub(crate) async fn verify(
         .as_deref()
         .map(|path| format!("; SELECT pg_catalog.set_config('search_path', {}, true)", literal(path)));
     let begin = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED{}{}; {SAVEPOINT}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED{mode}{}{}; {SAVEPOINT}",
         role.unwrap_or_default(),
         path.unwrap_or_default()
     );

@@ -6,7 +6,8 @@ use std::{
 };
 
 use dunlin::BoxError;
-use tokio_postgres::{Client, error::SqlState};
+
+use tokio_postgres::Client;
 
 use crate::{
     database,
@@ -26,9 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// How long the connection is used afterwards.
 const AFTERWARDS: Duration = Duration::from_millis(50);
-
-/// Whether the request to cancel what a dropped run does on the caller's connection never meets what the caller does next.
-const CANCELS_IN_TIME: bool = false;
 
 /// Drops the future at each poll, at once, when what it has sent is on its way and when it would be polled again; and while
 /// a statement runs that would take seconds. Lock and transaction must be free within the bound.
@@ -102,10 +100,7 @@ impl DroppedRun {
 async fn go_on(client: &Client) -> Result<(), BoxError> {
     let began = Instant::now();
     while began.elapsed() < AFTERWARDS {
-        let settings = match client.query(SETTINGS, &[]).await {
-            Err(error) if !CANCELS_IN_TIME && error.code() == Some(&SqlState::QUERY_CANCELED) => continue,
-            settings => settings?,
-        };
+        let settings = client.query(SETTINGS, &[]).await?;
         if let Some(row) = settings.first() {
             let name: &str = row.get(0);
             return Err(format!("the connection goes on with {name} set").into());

@@ -31,6 +31,8 @@ mod poolers;
 #[cfg(test)]
 mod reconnect;
 #[cfg(test)]
+mod roles;
+#[cfg(test)]
 mod scene;
 #[cfg(test)]
 mod splitter;
@@ -38,6 +40,8 @@ mod splitter;
 mod state_machine;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod watch;
 
 #[cfg(test)]
 mod sweeps;

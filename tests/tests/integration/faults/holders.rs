@@ -28,7 +28,7 @@ async fn f08_the_session_that_migrates_notices_a_dead_network() {
         ("tcp_user_timeout".to_owned(), 6000),
     ];
     if tests::server().await.version_num() >= 140_000 {
-        expected.insert(0, ("client_connection_check_interval".to_owned(), 1000));
+        expected.insert(0, ("client_connection_check_interval".to_owned(), 250));
     }
     assert_eq!(seen, expected);
 }
