@@ -341,6 +341,10 @@ pub(crate) fn digest_of(rows: &[SimpleQueryRow]) -> Option<&str> {
 /// What is said of a table that only has the history's name.
 pub(crate) const NOT_OURS: &str = "is not laid out as dunlin's: drop or rename what stands in its place";
 
+/// What is said of a table whose rows may not be what was written.
+pub(crate) const HIDES: &str =
+    "has triggers, rules or row security, which could hide or change rows: remove them";
+
 /// What the catalog says, read under the lock before anything is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
@@ -391,9 +395,7 @@ impl Facts {
             );
         }
         if flag(row, "tampered") {
-            return refuse(
-                "has triggers, rules or row security, which could hide or change rows: remove them",
-            );
+            return refuse(HIDES);
         }
         let layout = text(row, "comment").and_then(|comment| comment.strip_prefix("dunlin history, layout "));
         let layout = layout.and_then(|layout| layout.split(':').next());

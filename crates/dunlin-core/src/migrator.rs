@@ -8,7 +8,7 @@ use tokio_postgres::error::SqlState;
 use crate::connect::Connect;
 use crate::context::Resources;
 use crate::history::Record;
-use crate::history_sql::{HistorySql, NOT_OURS, digest_of};
+use crate::history_sql::{HIDES, HistorySql, NOT_OURS, digest_of};
 use crate::lock::LockKey;
 use crate::planner::{self, Rules};
 use crate::progress::{Observer, Progress};
@@ -403,6 +403,13 @@ impl Migrator {
             Err(error) if is_undefined(&error) => Ok(None),
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
                 Err(Error::history(&self.history, NOT_OURS))
+            }
+            Err(error)
+                if error
+                    .as_db_error()
+                    .is_some_and(|error| error.message().contains("row-level security")) =>
+            {
+                Err(Error::history(&self.history, HIDES))
             }
             Err(error) => Err(Error::database(reading(self), error)),
         }

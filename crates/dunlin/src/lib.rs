@@ -43,8 +43,8 @@
 //!
 //! **SQL outside a transaction**, for what PostgreSQL refuses inside one, says so in its header. Each statement is
 //! recorded as it is done, and the next run goes on at the first one that is not, after running the `SET`s before it again;
-//! nothing else of the session (temporary tables, `set_config`) is there any more. A concurrent index that an earlier try has
-//! left invalid is dropped and built anew.
+//! nothing else of the session (temporary tables, `set_config`) is there any more. What an interrupted `CREATE INDEX`,
+//! `REINDEX`, `DROP INDEX` or `DETACH PARTITION` has left, each `CONCURRENTLY`, is cleaned up or finished.
 //!
 //! `migrations/0003_index_names.up.sql`
 //! ```sql
@@ -117,8 +117,34 @@
 //! A history is mended with [`Migrator::stamp`], which declares what is true. Deleting a row by hand is noticed for the newest
 //! one alone, and by [`Migrator::status`].
 //!
-//! A lost connection is not guessed about: the history is written in the migration's own transaction, so the next run
-//! reads how it ended.
+//! A lost connection is not guessed about: the history is written in the migration's own transaction. [`migrate`] connects
+//! again, takes the lock and reads how it ended; with a client of your own the next run does.
+//!
+//! [`Migrator::diagnose`] says what stands around a run: a pooler, rights, the holder of the lock, what was left half done.
+//!
+//! # Poolers and roles
+//!
+//! A pooler in session mode is as good as none. One in transaction mode has to be told of, or be gone around:
+//!
+//! ```no_run
+//! # async fn f(set: dunlin::MigrationSet) -> Result<(), Box<dyn std::error::Error>> {
+//! use dunlin::{Direct, Ident, Migrator, Pooler};
+//! use tokio_postgres::NoTls;
+//!
+//! let config = "host=pgbouncer user=orders_app dbname=orders".parse()?;
+//! let migrator = Migrator::new(set).role(Ident::new("orders_owner")?); // who owns what is created
+//!
+//! // Works through the pooler on two connections; no migration may be outside a transaction.
+//! dunlin::migrate(&config, NoTls, &migrator.clone().pooler(Pooler::Transaction)).await?;
+//!
+//! // Looks through the pooler, which is enough where there is nothing to do, and works around it.
+//! let direct = Direct::new("host=db user=orders_app dbname=orders".parse()?, NoTls);
+//! dunlin::migrate(&config, NoTls, &migrator.direct(direct)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A service that leaves migrating to somebody else asks [`Migrator::ensure_current`], and may run the verify scripts with
+//! [`Migrator::verify_read_only`]: SELECT is all that it needs.
 //!
 //! # In tests
 //!

@@ -80,8 +80,16 @@ async fn f48_row_security_on_the_history_repeats_nothing() {
     let (reader_name, config) = role(&database, "reader").await;
     let grant = format!("GRANT SELECT ON dunlin_history, dunlin_history_head TO \"{reader_name}\"");
     owner.batch_execute(&grant).await.unwrap();
-    let error = run(&mut connect(&config).await, texts(&[count])).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::History, "{error}");
+    let mut reader = connect(&config).await;
+    let migrator = Migrator::new(texts(&[count]));
+    for error in [
+        migrator.run(&mut reader, Target::Latest).await.unwrap_err(),
+        migrator.status(&reader).await.unwrap_err(),
+        migrator.ensure_current(&reader).await.unwrap_err(),
+        migrator.plan(&reader, Target::Latest).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::History, "{error}");
+    }
     forget(&database, &reader_name).await;
     forget(&database, &name).await;
 }

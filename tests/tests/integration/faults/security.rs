@@ -150,12 +150,11 @@ async fn f66_no_secret_of_a_migration_is_in_a_text_or_in_the_history() {
         texts(&["SELECT 1", "SELECT 'hunter2'::int"]),
         MigrationSet::builder().sql(1, "m1", "SELECT 1").rust(2, "m2", code).build().unwrap(),
     ];
-    for (number, set) in sets.into_iter().enumerate() {
+    for set in sets {
         let migrator = Migrator::new(set);
         let error = migrator.run(&mut client, Target::Latest).await.unwrap_err();
         let told = format!("{error} {error:?} {migrator:?} {:?}", error.report());
-        // The server's own message of a cast names the text that it could not cast.
-        assert_eq!(told.contains("hunter2"), number == 2, "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
         migrator.stamp(&mut client, Target::Version(1)).await.unwrap();
     }
     for table in ["dunlin_history", "dunlin_history_events", "dunlin_history_head"] {
