@@ -7,7 +7,7 @@ mod screen;
 
 use std::{error::Error, process::ExitCode, time::Instant};
 
-use dunlin::{MigrationSet, Migrator, Target};
+use dunlin::{Direct, MigrationSet, Migrator, Progress, Target};
 use dunlin_test::Server;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
@@ -40,6 +40,7 @@ async fn quickstart(screen: Screen) -> Result<(), Box<dyn Error>> {
     screen.aside(format!("ready after {:.1?}; nothing of this outlives the program", began.elapsed()));
 
     one_service(screen, &server).await?;
+    a_lost_connection(screen, &server).await?;
     many_replicas(screen, &server).await?;
 
     server.stop().await?;
@@ -73,6 +74,35 @@ async fn one_service(screen: Screen, server: &Server) -> Result<(), Box<dyn Erro
     screen.say(migrator.run(&mut client, Target::Relative(-1)).await?);
     screen.say(migrator.run(&mut client, Target::Latest).await?);
 
+    drop(client);
+    database.drop().await?;
+    Ok(())
+}
+
+/// The backend dies in the middle of a migration; then what an operator asks when something is odd.
+async fn a_lost_connection(screen: Screen, server: &Server) -> Result<(), Box<dyn Error>> {
+    screen.heading("A boot whose connection is lost half way");
+    let database = server.create_database().await?;
+    let config = database.config();
+    let client = database.connect().await?;
+    client.batch_execute("CREATE SEQUENCE tries").await?;
+    let dies_once = "SELECT CASE WHEN nextval('tries') = 1 THEN pg_terminate_backend(pg_backend_pid()) END";
+    let set = MigrationSet::builder()
+        .sql(1, "create_birds", "CREATE TABLE birds (id bigint PRIMARY KEY)")
+        .sql(2, "dies_the_first_time", format!("CREATE TABLE nests (id bigint PRIMARY KEY); {dies_once}"))
+        .sql(3, "create_eggs", "CREATE TABLE eggs (id bigint PRIMARY KEY)")
+        .build()?;
+    let migrator = Migrator::new(set).on_progress(move |progress| match progress {
+        Progress::Reconnecting { .. } => {
+            screen.aside("the connection is gone: connecting again, reading what was done")
+        }
+        Progress::Finished { id, .. } => screen.aside(format!("{id} is done")),
+        _ => {}
+    });
+    screen.say(dunlin::migrate(&config, NoTls, &migrator).await?);
+
+    screen.heading("Diagnosis: what stands around a run");
+    screen.say(migrator.diagnose(&Direct::new(config, NoTls)).await?);
     drop(client);
     database.drop().await?;
     Ok(())
