@@ -47,6 +47,7 @@ mod blocker;
 mod concurrent;
 mod concurrent_sql;
 mod connect;
+mod hold;
 mod migrator;
 mod outside;
 mod progress;
