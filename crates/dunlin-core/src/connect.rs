@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +13,9 @@ use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use crate::Error;
+
+/// How long a server may take until it has let a client in.
+const HANDSHAKE: Duration = Duration::from_secs(60);
 
 /// Opens the connections of a run: one at its beginning, and another each time that one was lost.
 ///
@@ -77,13 +82,15 @@ impl fmt::Debug for Connection {
 pub struct Direct<T> {
     config: Config,
     tls: T,
+    /// Whether it has said that it is not encrypted.
+    has_warned: Arc<AtomicBool>,
 }
 
 impl<T: Tls> Direct<T> {
     /// Connections of this configuration.
     ///
     /// What it leaves open is set so that a lost network shows within seconds: keepalives, `tcp_user_timeout`,
-    /// `connect_timeout`. The application's name is `dunlin` if it has none.
+    /// `connect_timeout`. A server that has let nobody in after a minute is given up. The application's name is `dunlin` if it has none.
     #[must_use]
     pub fn new(mut config: Config, tls: T) -> Self {
         if config.get_keepalives_interval().is_none() {
@@ -101,14 +108,16 @@ impl<T: Tls> Direct<T> {
         if config.get_application_name().is_none() {
             config.application_name("dunlin");
         }
-        Self { config, tls }
+        Self { config, tls, has_warned: Arc::default() }
     }
 }
 
 #[async_trait]
 impl<T: Tls> Connect for Direct<T> {
     async fn connect(&self) -> Result<Connection, Error> {
-        if let Some(host) = in_clear_text::<T>(&self.config) {
+        if let Some(host) = in_clear_text::<T>(&self.config)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
             tracing::warn!(host, "the migration connection is not encrypted: give it a TLS connector");
         }
         let (client, connection) =

@@ -66,7 +66,10 @@ impl LockKey {
     }
 
     pub(crate) fn unlock(self) -> String {
-        format!("SELECT pg_catalog.pg_advisory_unlock({CLASS}, {}) AS unlocked", self.0)
+        format!(
+            "SELECT pg_catalog.pg_advisory_unlock({CLASS}, {}) AS unlocked, pg_catalog.set_config('{OWNER}', '', false)",
+            self.0
+        )
     }
 
     /// Ends whatever a session is in the midst of: its transaction, what it was set to, the lock if it has it.

@@ -14,6 +14,9 @@ use crate::{Error, ErrorKind, Migrator, Pooler, Report, Target};
 /// counts three times: whatever loses it may be the migration.
 const MOST_LOSSES: u32 = 9;
 
+/// How long opening a connection may take, whatever the deadline.
+const LEAST_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Opens a connection, takes the database to the latest migration and closes the connection.
 ///
 /// This is what a service calls on boot. Where there is nothing to do it costs a connection and one flight. A connection
@@ -123,7 +126,13 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
             trip.patience = trip.patience.saturating_sub(started.elapsed());
         }
         let pause = jitter.again();
-        if error.kind() != ErrorKind::Connection || losses >= MOST_LOSSES || trip.patience < pause {
+        let may_pass = match error.kind() {
+            ErrorKind::Connection => true,
+            // Of a second connection, that keeps the lock.
+            ErrorKind::Connect => error.is_passing(),
+            _ => false,
+        };
+        if !may_pass || losses >= MOST_LOSSES || trip.patience < pause {
             return Err(error.after(trip.report));
         }
         trip.is_resumed = true;
@@ -180,7 +189,8 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
     let mut jitter = Jitter::retrying();
     loop {
         let started = Instant::now();
-        let error = match connect.connect().await {
+        let connected = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect()).await;
+        let error = match connected.unwrap_or_else(|late| Err(Error::no_connection(late))) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
