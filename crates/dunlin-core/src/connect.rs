@@ -51,6 +51,15 @@ impl Connection {
         Self { client: Box::new(client), guard: Guard { task: None, cancel: Some(cancel) } }
     }
 
+    /// Cuts it when it is dropped, without asking the server to cancel what runs: it notices by itself, if later.
+    ///
+    /// A cancel request through pgbouncer 1.18 whose own connection is closed at once can end pgbouncer (its log says "bad
+    /// client state"), and for a connection that is lost it comes too late anyway.
+    pub(crate) fn without_cancel(mut self) -> Self {
+        self.guard.cancel = None;
+        self
+    }
+
     /// Ends the connection in order and waits until it has ended.
     pub(crate) async fn close(self) {
         let Self { client, mut guard } = self;
@@ -120,8 +129,9 @@ impl<T: Tls> Connect for Direct<T> {
         {
             tracing::warn!(host, "the migration connection is not encrypted: give it a TLS connector");
         }
-        let (client, connection) =
-            self.config.connect(self.tls.clone()).await.map_err(Error::no_connection)?;
+        // The configuration's own timeout ends with the TCP connection.
+        let connecting = tokio::time::timeout(HANDSHAKE, self.config.connect(self.tls.clone())).await;
+        let (client, connection) = connecting.map_err(Error::no_connection)?.map_err(Error::no_connection)?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Its text may hold what the server says about values.
@@ -207,10 +217,10 @@ struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
         if let Some(cancel) = self.cancel.take() {
-            if let Some(task) = &self.task {
-                task.abort();
-            }
             cancel();
         }
     }

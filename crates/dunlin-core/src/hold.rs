@@ -100,7 +100,7 @@ impl Run<'_> {
         if let Some(keeper) = self.keeper.take() {
             let _ = self.wire.rows("ROLLBACK; DEALLOCATE ALL").await;
             let error = match error.kind() {
-                ErrorKind::LockLost if keeper.is_lost().await => {
+                ErrorKind::LockLost if keeper.is_lost(self.migrator.key).await => {
                     Error::lost("the one that keeps the lock", "its transaction has ended".into())
                 }
                 _ => error,

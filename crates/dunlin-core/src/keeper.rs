@@ -33,7 +33,12 @@ impl Keeper {
         wait: &mut Wait<'_>,
     ) -> Result<Option<Self>, Error> {
         let key = migrator.key;
-        let connection = connect.connect().await?;
+        let connection = connect.connect().await.map_err(|error| match error.is_refusal() {
+            true => error,
+            // The worker's has come about: this one is as good as lost.
+            false => Error::lost("opening the connection that keeps the lock", error.into()),
+        })?;
+        let connection = connection.without_cancel();
         let wire = Wire::new(&connection);
         let refused = |error| Error::database(LOCKING, error);
         let row = loop {
@@ -71,9 +76,9 @@ impl Keeper {
         }
     }
 
-    /// Whether its connection, and the lock with it, is lost.
-    pub(crate) async fn is_lost(&self) -> bool {
-        self.connection.check_connection().await.is_err()
+    /// Whether its transaction has ended, and the lock is lost with it.
+    pub(crate) async fn is_lost(&self, key: LockKey) -> bool {
+        !Wire::new(&self.connection).rows(&key.is_mine()).await.is_ok_and(|rows| !rows.is_empty())
     }
 
     /// Waits until a transaction that an earlier keeper's run has left behind has ended. Those that begin now find that

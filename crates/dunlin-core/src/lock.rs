@@ -147,6 +147,12 @@ impl LockKey {
         )
     }
 
+    /// A row where this session holds the lock.
+    pub(crate) fn is_mine(self) -> String {
+        let held = self.held();
+        format!("SELECT l.pid FROM {held} WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()")
+    }
+
     /// Frees the lock, and what its session was set to, if this message comes to the backend `pid`; says whether it is
     /// `here`, whether it was `unlocked`, and whether that backend has `held` it before.
     pub(crate) fn free_at(self, pid: i32) -> String {

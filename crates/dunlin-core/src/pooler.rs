@@ -11,6 +11,7 @@ pub enum Pooler {
     ///
     /// The run takes two connections: one keeps the lock in a transaction that stays open, the other works. Each
     /// transaction that works makes sure that the keeper's is still the same. Nothing is set but for a transaction.
-    /// Migrations outside a transaction can't be run in this way.
+    /// Migrations outside a transaction can't be run in this way. A dropped run is not cancelled by a request: the pooler
+    /// closes the server connection of a client that has gone, and the server notices.
     Transaction,
 }

@@ -118,7 +118,11 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
             }
             Err(error) => error,
         };
-        drop(connection);
+        match error.kind() {
+            // The server notices by itself.
+            ErrorKind::Connection => drop(connection.without_cancel()),
+            _ => connection.close().await,
+        }
         if trip.report.done.len() > done {
             (losses, jitter) = (0, Jitter::retrying());
         } else {
@@ -126,13 +130,7 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
             trip.patience = trip.patience.saturating_sub(started.elapsed());
         }
         let pause = jitter.again();
-        let may_pass = match error.kind() {
-            ErrorKind::Connection => true,
-            // Of a second connection, that keeps the lock.
-            ErrorKind::Connect => error.is_passing(),
-            _ => false,
-        };
-        if !may_pass || losses >= MOST_LOSSES || trip.patience < pause {
+        if error.kind() != ErrorKind::Connection || losses >= MOST_LOSSES || trip.patience < pause {
             return Err(error.after(trip.report));
         }
         trip.is_resumed = true;
@@ -191,7 +189,12 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
         let started = Instant::now();
         let connected = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect()).await;
         let error = match connected.unwrap_or_else(|late| Err(Error::no_connection(late))) {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => {
+                return Ok(match migrator.pooler {
+                    Pooler::Session => connection,
+                    Pooler::Transaction => connection.without_cancel(),
+                });
+            }
             Err(error) => error,
         };
         trip.patience = trip.patience.saturating_sub(started.elapsed());
