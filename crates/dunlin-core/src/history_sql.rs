@@ -68,6 +68,7 @@ impl HistorySql {
     /// Reads the rows of [`all`](Self::all).
     pub(crate) fn records(&self, rows: &[SimpleQueryRow]) -> Result<Vec<Record>, Error> {
         rows.iter()
+            .filter(|row| row.try_get("ordinal").is_ok())
             .map(|row| {
                 record(row).ok_or_else(|| {
                     let ordinal = text(row, "ordinal").unwrap_or("?");
@@ -334,8 +335,7 @@ impl Recorded {
 
 /// The digest in a row of [`HistorySql::digest`]; nothing when it is not known.
 pub(crate) fn digest_of(rows: &[SimpleQueryRow]) -> Option<&str> {
-    let row = rows.first()?;
-    text(row, "version").and_then(|_| text(row, "digest"))
+    rows.iter().find_map(|row| text(row, "version").and_then(|_| text(row, "digest")))
 }
 
 /// What is said of a table that only has the history's name.

@@ -21,8 +21,7 @@ impl Run<'_> {
         let migrator = self.migrator;
         let to_latest = matches!(work, Work::Migrate(Target::Latest, _));
         let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
-        let questions = [migrator.sql.has_digest(), migrator.sql.digest().to_owned()];
-        let questions = questions.map(|sql| Session::asked_by(migrator.role.as_ref(), &sql));
+        let questions = [migrator.sql.has_digest(), migrator.digest_question().into_owned()];
         let mut peek = Peek::new(questions, &is_current);
         let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
         match migrator.pooler {
@@ -100,9 +99,8 @@ impl Run<'_> {
         if let Some(keeper) = self.keeper.take() {
             let _ = self.wire.rows("ROLLBACK; DEALLOCATE ALL").await;
             let error = match error.kind() {
-                ErrorKind::LockLost if keeper.is_lost(self.migrator.key).await => {
-                    Error::lost("the one that keeps the lock", "its transaction has ended".into())
-                }
+                // The keeper's transaction has ended, or that of another run has while its worker goes on for a moment.
+                ErrorKind::LockLost => Error::lost("the one that keeps the lock", error.into()),
                 _ => error,
             };
             keeper.release().await;

@@ -76,11 +76,6 @@ impl Keeper {
         }
     }
 
-    /// Whether its transaction has ended, and the lock is lost with it.
-    pub(crate) async fn is_lost(&self, key: LockKey) -> bool {
-        !Wire::new(&self.connection).rows(&key.is_mine()).await.is_ok_and(|rows| !rows.is_empty())
-    }
-
     /// Waits until a transaction that an earlier keeper's run has left behind has ended. Those that begin now find that
     /// their keeper has gone.
     async fn wait_for_worker(

@@ -147,12 +147,6 @@ impl LockKey {
         )
     }
 
-    /// A row where this session holds the lock.
-    pub(crate) fn is_mine(self) -> String {
-        let held = self.held();
-        format!("SELECT l.pid FROM {held} WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()")
-    }
-
     /// Frees the lock, and what its session was set to, if this message comes to the backend `pid`; says whether it is
     /// `here`, whether it was `unlocked`, and whether that backend has `held` it before.
     pub(crate) fn free_at(self, pid: i32) -> String {
@@ -186,8 +180,9 @@ impl LockKey {
     /// A row for each session or prepared transaction that holds it, for [`Holder::of`]. Safe under any `search_path`.
     pub(crate) fn holder(self) -> String {
         format!(
-            "SELECT l.pid, l.virtualtransaction, a.application_name, a.client_addr, pg_catalog.left(a.query, 80) AS query, \
-             pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - a.backend_start)) AS age \
+            "SELECT l.pid, l.virtualtransaction, a.application_name, a.client_addr, pg_catalog.left( \
+             pg_catalog.regexp_replace(a.query, '[''\"$0-9].*', '...'), 80) AS query, \
+             pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.backend_start)) AS age \
              FROM {} LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid",
             self.held()
         )

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -379,9 +380,17 @@ impl Migrator {
         crate::verification::verify(&own, client, Access::Read).await
     }
 
+    /// Asks for the digest, in rows for [`digest_of`].
+    pub(crate) fn digest_question(&self) -> Cow<'_, str> {
+        match &self.role {
+            None => self.sql.digest().into(),
+            role => Session::aside(role.as_ref(), self.sql.digest()).into(),
+        }
+    }
+
     /// Looks at the digest. One flight.
     pub(crate) async fn look(&self, wire: &Wire<'_>) -> Result<Look, Error> {
-        match wire.rows(&Session::asked_by(self.role.as_ref(), self.sql.digest())).await {
+        match wire.rows(&self.digest_question()).await {
             Ok(rows) => Ok(match digest_of(&rows) {
                 Some(digest) if digest == self.digest => Look::Current,
                 _ => Look::Other,
@@ -397,8 +406,7 @@ impl Migrator {
     /// The rows of the history; nothing when there is no history. One flight.
     pub(crate) async fn records(&self, wire: &Wire<'_>) -> Result<Option<Vec<Record>>, Error> {
         // Rows that row security hides would be taken for migrations that are not applied: it is an error instead.
-        let all = format!("SET LOCAL row_security = off; {}", self.sql.all());
-        match wire.rows(&Session::asked_by(self.role.as_ref(), &all)).await {
+        match wire.rows(&Session::aside(self.role.as_ref(), &self.sql.all())).await {
             Ok(rows) => self.sql.records(&rows).map(Some),
             Err(error) if is_undefined(&error) => Ok(None),
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {

@@ -140,12 +140,28 @@ impl Session {
         role.chain([format!("SET LOCAL search_path = {OWN_PATH}")]).collect()
     }
 
-    /// A question that is asked outside a transaction, asked by the role.
-    pub(crate) fn asked_by(role: Option<&Ident>, sql: &str) -> String {
-        match role {
-            Some(role) => format!("SET LOCAL ROLE {role}; {sql}"),
-            None => sql.to_owned(),
-        }
+    /// A question asked by the role, and refused where row security would hide rows of the answer. In a caller's transaction
+    /// everything is as it was afterwards; rows without the question's columns come with the answer.
+    pub(crate) fn aside(role: Option<&Ident>, question: &str) -> String {
+        let role = role.map(|role| format!("SET LOCAL ROLE {role}; ")).unwrap_or_default();
+        let (keep, put_back): (Vec<_>, Vec<_>) = ["role", "row_security"]
+            .map(|name| {
+                (
+                    format!(
+                        "pg_catalog.set_config('dunlin.{name}', pg_catalog.current_setting('{name}'), true)"
+                    ),
+                    format!(
+                        "pg_catalog.set_config('{name}', pg_catalog.current_setting('dunlin.{name}'), true)"
+                    ),
+                )
+            })
+            .into_iter()
+            .unzip();
+        format!(
+            "SELECT {}; SET LOCAL row_security = off; {role}{question}; SELECT {}",
+            keep.join(", "),
+            put_back.join(", ")
+        )
     }
 
     /// After [`RESET`](Self::RESET): the session's settings again, unless `guard` raises.

@@ -74,6 +74,15 @@ async fn f67_a_login_role_migrates_as_the_owner() {
     assert_eq!(own.ensure_current(&client).await.unwrap(), State::Current);
     assert_eq!(own.verify(&mut client).await.unwrap().verified().len(), 1);
     own.run(&mut client, Target::Version(1)).await.unwrap_err();
+    // Asking inside a caller's transaction leaves that as it was.
+    client.batch_execute("BEGIN").await.unwrap();
+    own.status(&client).await.unwrap();
+    own.ensure_current(&client).await.unwrap();
+    own.plan(&client, Target::Latest).await.unwrap();
+    let state = "SELECT current_user::text, current_setting('row_security')";
+    let row = client.query_one(state, &[]).await.unwrap();
+    assert_eq!((row.get(0), row.get(1)), (login.as_str(), "on"));
+    client.batch_execute("COMMIT").await.unwrap();
     let user: String = client.query_one("SELECT current_user::text", &[]).await.unwrap().get(0);
     assert_eq!(user, login, "the caller's session is the caller's");
 
