@@ -82,7 +82,7 @@ impl Run<'_> {
     ) -> Result<bool, Stumble> {
         let refused = |error| self.statement_failed(turn, error, 0);
         match concurrent {
-            Concurrent::CreateIndex(create) => match self.undisturbed(concurrent).await.map_err(refused)? {
+            Concurrent::CreateIndex(create) => match self.settled(concurrent).await.map_err(refused)? {
                 Some(found) if !found.valid => {
                     tracing::warn!(
                         index = found.name,
@@ -125,7 +125,14 @@ impl Run<'_> {
         self.wire.rows(&Session::set_timeouts(Duration::ZERO, limit.min(CLEAN_UP))).await.ok()?;
         match concurrent {
             Concurrent::CreateIndex(_) => {
-                let found = self.find(concurrent).await.ok()??;
+                // An index that somebody else builds under this name is no less theirs now than it was before.
+                let found = match self.settled(concurrent).await {
+                    Ok(found) => found?,
+                    Err(_) => {
+                        let found = self.find(concurrent).await.ok()??;
+                        return (!found.valid).then(|| stays(&found.name));
+                    }
+                };
                 if found.valid {
                     return Some(format!(
                         "the table has an index {} already, `{}`: drop it if it is in the way, or choose another name",
@@ -165,18 +172,30 @@ impl Run<'_> {
     }
 
     async fn find(&self, concurrent: &Concurrent) -> Result<Option<Found>, PgError> {
-        let Some(look_up) = Self::look_up(concurrent) else { return Ok(None) };
-        Ok(self.wire.rows(&look_up).await?.first().and_then(Found::of))
+        match Self::look_up(concurrent) {
+            Some(look_up) => self.found(&look_up).await,
+            None => Ok(None),
+        }
     }
 
     /// The same, where an index that is invalid is one that nobody is building.
-    async fn undisturbed(&self, concurrent: &Concurrent) -> Result<Option<Found>, PgError> {
-        let found = match self.find(concurrent).await? {
+    async fn settled(&self, concurrent: &Concurrent) -> Result<Option<Found>, PgError> {
+        match Self::look_up(concurrent) {
+            Some(look_up) => self.undisturbed(&look_up).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn found(&self, look_up: &str) -> Result<Option<Found>, PgError> {
+        Ok(self.wire.rows(look_up).await?.first().and_then(Found::of))
+    }
+
+    async fn undisturbed(&self, look_up: &str) -> Result<Option<Found>, PgError> {
+        let found = match self.found(look_up).await? {
             Some(found) if !found.valid => found,
             found => return Ok(found),
         };
-        let look_up = Self::look_up(concurrent).unwrap_or_default();
-        let mut settled = match self.wire.rows(&sql::undisturbed(&found, &look_up)).await {
+        let mut settled = match self.wire.rows(&sql::undisturbed(&found, look_up)).await {
             Ok(rows) => !rows.first().is_some_and(|row| flag(row, "changing")),
             Err(error) => {
                 self.wire.rows("ROLLBACK").await?;
@@ -191,7 +210,7 @@ impl Run<'_> {
         };
         loop {
             // What has committed since the last look shows in the next.
-            match self.find(concurrent).await? {
+            match self.found(look_up).await? {
                 Some(found) if !found.valid && !settled => {
                     tokio::time::sleep(A_MOMENT).await;
                     settled = !found.changing;
@@ -230,7 +249,13 @@ impl Run<'_> {
         let mut left = Vec::new();
         for index in self.wire.rows(&sql::leftovers(target)).await?.iter().filter_map(|row| text(row, "name"))
         {
-            match self.wire.rows(&sql::drop_index(index)).await {
+            // Somebody may be building an index that is called as a leftover is.
+            let dropped = match self.undisturbed(&sql::index_called(index)).await {
+                Ok(Some(found)) if !found.valid => self.wire.rows(&sql::drop_index(index)).await,
+                Ok(_) => continue,
+                Err(error) => Err(error),
+            };
+            match dropped {
                 Ok(_) => tracing::warn!(index, "dropped an invalid index that a REINDEX has left"),
                 // On TOAST tables it takes a superuser.
                 Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {

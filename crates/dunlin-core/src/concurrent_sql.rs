@@ -47,10 +47,12 @@ impl Found {
     }
 }
 
-/// Looks up what a `CREATE INDEX` builds: it stands in its table's schema. Nothing when the statement does not name it.
+/// Looks up what a `CREATE INDEX` builds: it stands in its table's schema. Nothing when the statement does not name it. An
+/// index of a partitioned table is none of those that are built concurrently, and invalid as long as its parts are.
 pub(crate) fn index_of(create: &CreateIndex) -> Option<String> {
     Some(index_where(&format!(
-        "c.relname OPERATOR(pg_catalog.=) {} AND i.indrelid OPERATOR(pg_catalog.=) {}",
+        "c.relname OPERATOR(pg_catalog.=) {} AND i.indrelid OPERATOR(pg_catalog.=) {} \
+         AND c.relkind OPERATOR(pg_catalog.=) 'i'",
         literal(create.index()?.name()),
         oid_of(create.table()),
     )))
@@ -59,6 +61,11 @@ pub(crate) fn index_of(create: &CreateIndex) -> Option<String> {
 /// Looks an index up by its name.
 pub(crate) fn index_named(name: &QualifiedName) -> String {
     index_where(&format!("c.oid OPERATOR(pg_catalog.=) {}", oid_of(name)))
+}
+
+/// Looks an index up by its qualified and quoted name.
+pub(crate) fn index_called(name: &str) -> String {
+    index_where(&format!("c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass({})", literal(name)))
 }
 
 fn index_where(condition: &str) -> String {
@@ -130,7 +137,8 @@ pub(crate) fn same_definition(found: &Found, index: &QualifiedName) -> String {
 /// Looks up the invalid indexes that a `REINDEX CONCURRENTLY` of this, interrupted, has left: those that it was building
 /// (`_ccnew`) or had replaced (`_ccold`), on TOAST tables too.
 ///
-/// One that is under way holds a lock on its own until the end. Nobody goes on with any other: it is invalid for good.
+/// One that is under way holds a lock on its own until the end. Nobody goes on with any other: it is invalid for good,
+/// unless it is a new index that is called so.
 pub(crate) fn leftovers(target: &ReindexTarget) -> String {
     format!(
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name \

@@ -61,7 +61,7 @@ async fn f31_an_index_in_a_deadlock_is_dropped_and_built_again_in_the_same_run()
     let running = scene.begin("SET deadlock_timeout = '4s'; CREATE INDEX CONCURRENTLY a_id ON a (id)").await;
     scene.waiting("CREATE INDEX%").await;
     scene.block("LOCK TABLE a IN SHARE UPDATE EXCLUSIVE MODE").await;
-    scene.waiting("DROP INDEX CONCURRENTLY%").await;
+    scene.waiting("%LOCK TABLE ONLY%").await;
     scene.release().await;
     let report = running.await.unwrap().unwrap();
     assert_eq!(report.retries(), 1);
@@ -96,6 +96,47 @@ async fn f31_a_build_that_somebody_is_at_is_not_taken_for_one_that_was_interrupt
     let error = ours.await.unwrap().unwrap_err();
     insta::assert_snapshot!(error, @r#"migration 1 (m1) failed at 1_m1.up.sql:2:1: relation "a_id" already exists (SQLSTATE 42P07); the table has an index public.a_id already, `CREATE INDEX a_id ON public.a USING btree (name)`: drop it if it is in the way, or choose another name; 0 of its 1 statements are done: mend statement 1 and run again, which goes on there"#);
     assert_eq!(valid(&scene.client, "a_id").await, Some(true));
+}
+
+#[tokio::test]
+async fn f31_cleaning_up_leaves_a_build_of_somebody_elses_alone() {
+    let scene = Scene::new(TABLE).await;
+    let theirs = "CREATE INDEX CONCURRENTLY a_id ON a (name)";
+    let ours = "CREATE INDEX CONCURRENTLY a_id ON a (id)";
+    scene.block("BEGIN; LOCK TABLE a IN SHARE UPDATE EXCLUSIVE MODE").await;
+    // Theirs is first in line, and ours has looked before there was an index.
+    let (builder, writer) =
+        (scene.database.connect().await.unwrap(), scene.database.connect().await.unwrap());
+    let building = tokio::spawn(async move { builder.batch_execute(theirs).await });
+    scene.waiting(theirs).await;
+    let running = scene.begin(ours).await;
+    let pid = scene.waiting(ours).await;
+    writer.batch_execute(WRITER).await.unwrap();
+    scene.release().await;
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while scene.invalid().await != ["a_id"] {
+        assert!(std::time::Instant::now() < deadline, "theirs does not begin");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // Ours is given up while theirs goes on.
+    scene.end(End::Cancelled, pid).await;
+    // Longer than it takes to notice a deadlock: from now on it would be theirs that ends in one.
+    scene.waiting_for("%LOCK TABLE%", Duration::from_millis(1500)).await;
+    writer.batch_execute("ROLLBACK").await.unwrap();
+    building.await.unwrap().unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.code().unwrap().code(), "57014", "{error}");
+    assert!(error.to_string().contains("the table has an index public.a_id already"), "{error}");
+    assert_eq!(valid(&scene.client, "a_id").await, Some(true));
+}
+
+#[tokio::test]
+async fn f31_an_index_of_a_partitioned_table_is_not_taken_for_one_that_was_interrupted() {
+    let scene = Scene::new(PARTITIONED).await;
+    scene.client.batch_execute("CREATE INDEX parts ON ONLY a (id)").await.unwrap();
+    let error = scene.run("CREATE INDEX CONCURRENTLY parts ON a (id)").await.unwrap_err();
+    assert!(error.to_string().contains("cannot create index on partitioned table"), "{error}");
+    assert_eq!(scene.invalid().await, ["parts"]);
 }
 
 #[tokio::test]
@@ -322,6 +363,23 @@ async fn f33_a_reindex_that_somebody_is_at_is_left_alone() {
     theirs.await.unwrap().unwrap();
     ours.await.unwrap().unwrap();
     assert_eq!(scene.invalid().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn f33_a_new_index_that_is_called_like_a_leftover_is_left_alone() {
+    let scene = Scene::new(INDEXED).await;
+    scene.block(WRITER).await;
+    let theirs = "CREATE INDEX CONCURRENTLY a_name_ccnew ON a (name)";
+    let builder = scene.database.connect().await.unwrap();
+    let building = tokio::spawn(async move { builder.batch_execute(theirs).await });
+    scene.waiting(theirs).await;
+    let ours = scene.begin("REINDEX TABLE CONCURRENTLY a").await;
+    // Longer than it takes to notice a deadlock: from now on it would be theirs that ends in one.
+    scene.waiting_for("%LOCK TABLE%", Duration::from_millis(1500)).await;
+    scene.release().await;
+    building.await.unwrap().unwrap();
+    ours.await.unwrap().unwrap();
+    assert_eq!(valid(&scene.client, "a_name_ccnew").await, Some(true));
 }
 
 #[tokio::test]
