@@ -122,9 +122,11 @@ impl Run<'_> {
     /// and nothing has been done. One flight.
     async fn with_its_record(&mut self, turn: &Turn<'_>) -> Result<bool, Stumble> {
         let sql = turn.sql();
-        let first = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+        // No white space needs to follow: `DO'...'`, `CALL"p"()`.
+        let first = sql.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let may_commit = ["CALL", "DO"].iter().any(|word| first.eq_ignore_ascii_case(word));
         // What a block or a procedure does about transactions can't be seen from outside.
-        if *turn.statement.kind() != StatementKind::Plain || ["CALL", "DO"].contains(&first.as_str()) {
+        if *turn.statement.kind() != StatementKind::Plain || may_commit {
             return Ok(false);
         }
         let before = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT {};\n", self.guard);

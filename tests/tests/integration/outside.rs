@@ -219,3 +219,15 @@ async fn a_setting_reaches_the_statements_after_it_and_a_resumed_run_sets_it_aga
     assert!(exists(&client, "public.c").await, "the next migration has its own session");
     assert_eq!(valid(&client, "x.b_v").await, Some(true));
 }
+
+#[tokio::test]
+async fn a_block_or_a_procedure_may_commit_however_it_is_written() {
+    let database = database().await;
+    let mut client = database.connect().await.unwrap();
+    let body = "'BEGIN INSERT INTO a VALUES (1); COMMIT; END'";
+    let sql = format!("CREATE TABLE a (id int); CREATE PROCEDURE p() LANGUAGE plpgsql AS {body}");
+    client.batch_execute(&sql).await.unwrap();
+    let text = format!("CALL p(); CALL\"p\"(); Call/* it */p(); DO {body}; do{body}");
+    run(&mut client, texts(&[&outside(&text)])).await.unwrap();
+    assert_eq!(client.query_one("SELECT count(*) FROM a", &[]).await.unwrap().get::<_, i64>(0), 5);
+}
