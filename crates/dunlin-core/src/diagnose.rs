@@ -6,18 +6,20 @@ use tokio_postgres::error::SqlState;
 
 use crate::connect::Connect;
 use crate::diagnosis::{
-    Answer, Facts, HistoryFacts, InvalidIndex, LockHolder, OpenTransactions, PathSchema, PendingDetach,
-    PoolerProbe, PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Standing, Subscription,
+    Answer, Expected, Facts, HistoryFacts, InvalidIndex, LockHolder, OpenTransactions, PathSchema,
+    PendingDetach, PoolerProbe, PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Standing,
+    Subscription,
 };
 use crate::lock::Holder;
+use crate::session::Session;
 use crate::undo::Undo;
 use crate::wire::{Wire, flag, text, value};
 use crate::{Diagnosis, Error, Migrator, Status, diagnose_sql as sql};
 
 impl Migrator {
-    /// Looks at everything around a run that can be wrong: a pooler in between, what the role may do, settings, the holder
-    /// of the migration lock, prepared transactions, invalid indexes, half detached partitions, the history and where it
-    /// is replicated, schemas that everybody may create in, transactions that are open for long.
+    /// Looks at everything around a run that can be wrong: a pooler in between, what the [`role`](Self::role) may do,
+    /// settings, the holder of the migration lock, prepared transactions, invalid indexes, half detached partitions, the
+    /// history and where it is replicated, schemas that everybody may create in, transactions that are open for long.
     ///
     /// It writes nothing, leaves no setting and no transaction behind, and works on a standby, behind a pooler and with a
     /// role that may next to nothing: what can't be asked is an [`Answer::NotKnown`]. It takes three flights.
@@ -59,7 +61,8 @@ impl Migrator {
     }
 
     /// [`diagnose`](Self::diagnose) on the caller's own connections, of which `second` was made in the same way as
-    /// `client`. None of them may be inside a transaction: a `second` that is tells nothing.
+    /// `client`. None of them may be inside a transaction: a `second` that is tells nothing. Without a `second` it is not
+    /// known whether a pooler stands in between, unless the one connection shows it.
     ///
     /// # Errors
     ///
@@ -94,7 +97,14 @@ impl Migrator {
         probe.saw(&opening);
         let facts = self.look_around(&first, second.as_ref(), probe).await?;
         let flights = first.flights().saturating_add(second.as_ref().map_or(0, Wire::flights));
-        Ok(Diagnosis::new(facts, &self.history, self.deadline, flights))
+        let expected = Expected {
+            history: &self.history,
+            deadline: self.deadline,
+            role: self.role.as_ref(),
+            pooler: self.pooler,
+            has_direct: self.direct.is_some(),
+        };
+        Ok(Diagnosis::new(facts, &expected, flights))
     }
 
     /// Asks everything that one connection can tell. Two flights: whether the history may be read is known after the
@@ -106,12 +116,14 @@ impl Migrator {
         mut probe: PoolerProbe<'_>,
     ) -> Result<Facts, Error> {
         let history = &self.history;
+        // What a run does as its role is asked as that role.
+        let by_role = |question: String| Session::asked_by(self.role.as_ref(), &question);
         let questions = [
             sql::server(),
-            sql::role(history),
-            sql::path(self.search_path.as_deref()),
+            by_role(sql::role(history)),
+            by_role(sql::path(self.search_path.as_deref())),
             sql::settings(),
-            sql::ask(&self.sql.facts()),
+            by_role(sql::ask(&self.sql.facts())),
             self.key.holder(),
             sql::prepared(self.key),
             sql::indexes(),
@@ -187,7 +199,7 @@ impl Migrator {
             }
             _ => {}
         }
-        let rows = wire.rows(&sql::ask(&self.sql.all())).await;
+        let rows = wire.rows(&Session::asked_by(self.role.as_ref(), &sql::ask(&self.sql.all()))).await;
         Ok(match Answer::read(rows, |rows| Some(self.sql.records(&rows)))? {
             Answer::Known(records) => records.map(|records| Answer::Known(standing(records))),
             Answer::NotKnown(why) => Ok(Answer::NotKnown(why)),

@@ -183,9 +183,11 @@ pub(crate) fn publications(history: &HistoryTable) -> String {
 pub(crate) fn subscriptions(history: &HistoryTable) -> String {
     ask(&format!(
         "SELECT s.subname AS name, EXISTS (SELECT FROM pg_subscription_rel AS r \
-         WHERE r.srsubid = s.oid AND r.srrelid = to_regclass({})) AS history FROM pg_subscription AS s \
+         JOIN pg_class AS c ON c.oid = r.srrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace \
+         WHERE r.srsubid = s.oid AND n.nspname = {} AND c.relname = {}) AS history FROM pg_subscription AS s \
          WHERE s.subdbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1",
-        literal(&history.to_string())
+        literal(history.schema().as_str()),
+        literal(history.table().as_str())
     ))
 }
 

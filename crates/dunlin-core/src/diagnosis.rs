@@ -18,7 +18,6 @@ mod transaction;
 mod words;
 
 use std::fmt;
-use std::time::Duration;
 
 pub use self::answer::Answer;
 pub use self::detach::PendingDetach;
@@ -35,10 +34,9 @@ pub use self::server::ServerFacts;
 pub use self::setting::ServerSetting;
 pub use self::transaction::{OpenTransaction, OpenTransactions};
 
-pub(crate) use self::facts::Facts;
+pub(crate) use self::facts::{Expected, Facts};
 pub(crate) use self::pooler::PoolerProbe;
 use self::words::count;
-use crate::HistoryTable;
 
 /// What [`Migrator::diagnose`](crate::Migrator::diagnose) has found.
 ///
@@ -54,9 +52,8 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// Judges facts, where a run waits for the lock until `deadline`.
-    pub(crate) fn new(facts: Facts, history: &HistoryTable, deadline: Duration, flights: u32) -> Self {
-        let mut findings = facts.findings(history, deadline);
+    pub(crate) fn new(facts: Facts, expected: &Expected<'_>, flights: u32) -> Self {
+        let mut findings = facts.findings(expected);
         findings.sort_by_key(DiagnosisFinding::severity);
         Self { findings, facts, flights }
     }

@@ -1,8 +1,10 @@
 //! What people read of a healthy and of a sick database, and what only time brings about.
 
+use std::time::Duration;
+
 use super::*;
 use crate::lock::Holder;
-use crate::{MigrationSet, Migrator, Status};
+use crate::{HistoryTable, MigrationSet, Migrator, Pooler, Status};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -73,7 +75,18 @@ fn healthy() -> Facts {
 }
 
 fn diagnosis(facts: Facts) -> Diagnosis {
-    Diagnosis::new(facts, &HistoryTable::default(), seconds(600), 3)
+    judged(facts, Pooler::Session, false)
+}
+
+fn judged(facts: Facts, pooler: Pooler, has_direct: bool) -> Diagnosis {
+    let expected = Expected {
+        history: &HistoryTable::default(),
+        deadline: seconds(600),
+        role: None,
+        pooler,
+        has_direct,
+    };
+    Diagnosis::new(facts, &expected, 3)
 }
 
 #[test]
@@ -177,7 +190,7 @@ fn a_sick_database() {
       problem  the server is a standby, where nothing can be migrated
                -> connect to the primary to migrate
       problem  a pooler in transaction mode stands in between: neither the migration lock nor a setting holds there
-               -> connect directly to the server, or to a session-mode pool
+               -> connect directly to the server (`Migrator::direct`) or to a session-mode pool, or say so with `Migrator::pooler`
       problem  a prepared transaction `new` of app (90 s old) holds the migration lock, and no run can begin
                -> whoever prepared it ends it with `COMMIT PREPARED 'new'` or `ROLLBACK PREPARED 'new'`
       warning  the connection crosses the network in clear text
@@ -309,4 +322,19 @@ fn findings_come_with_the_worst_first() {
     facts.pooler = PoolerVerdict::Statement;
     let severities: Vec<_> = diagnosis(facts).findings().iter().map(DiagnosisFinding::severity).collect();
     assert_eq!(severities, [Severity::Problem, Severity::Warning, Severity::Note]);
+}
+
+#[test]
+fn a_pooler_that_the_migrator_knows_of_is_no_problem() {
+    for (verdict, pooler, has_direct, is_healthy) in [
+        (PoolerVerdict::Transaction, Pooler::Session, false, false),
+        (PoolerVerdict::Transaction, Pooler::Transaction, false, true),
+        (PoolerVerdict::Transaction, Pooler::Session, true, true),
+        (PoolerVerdict::Statement, Pooler::Transaction, false, false),
+        (PoolerVerdict::Statement, Pooler::Session, true, true),
+    ] {
+        let diagnosis = judged(Facts { pooler: verdict, ..healthy() }, pooler, has_direct);
+        assert_eq!(diagnosis.is_healthy(), is_healthy, "{diagnosis}");
+        assert_eq!(diagnosis.findings().len(), 1, "{diagnosis}");
+    }
 }

@@ -6,7 +6,17 @@ use super::{
     Answer, DiagnosisFinding, HistoryFacts, InvalidIndex, LockHolder, OpenTransactions, PathSchema,
     PendingDetach, PoolerVerdict, PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Subscription,
 };
-use crate::HistoryTable;
+use crate::{HistoryTable, Ident, Pooler};
+
+/// What a run is told, which facts are judged by.
+pub(crate) struct Expected<'a> {
+    pub(crate) history: &'a HistoryTable,
+    /// How long a run waits for the lock.
+    pub(crate) deadline: Duration,
+    pub(crate) role: Option<&'a Ident>,
+    pub(crate) pooler: Pooler,
+    pub(crate) has_direct: bool,
+}
 
 /// Everything that was found out.
 #[derive(Clone, Debug)]
@@ -50,15 +60,18 @@ impl Facts {
         answers.into_iter().filter(|not_known| *not_known).count()
     }
 
-    /// What follows from them, where a run waits for the lock until `deadline`.
-    pub(super) fn findings(&self, history: &HistoryTable, deadline: Duration) -> Vec<DiagnosisFinding> {
+    /// What follows from them.
+    pub(super) fn findings(&self, expected: &Expected<'_>) -> Vec<DiagnosisFinding> {
+        let Expected { history, deadline, .. } = *expected;
         let mut findings = Vec::new();
         if let Some(server) = self.server.known() {
             findings.extend(server.findings(self.history.has_work()));
         }
-        findings.extend(self.pooler.finding());
-        if let Some(role) = self.role.known() {
-            findings.extend(role.findings(history));
+        findings.extend(self.pooler.finding(expected.pooler, expected.has_direct));
+        match (&self.role, expected.role) {
+            (Answer::Known(role), _) => findings.extend(role.findings(history)),
+            (Answer::NotKnown(why), Some(owner)) => findings.push(RoleFacts::not_to_be_had(owner, why)),
+            (Answer::NotKnown(_), None) => {}
         }
         if let Some(path) = self.search_path.known() {
             findings.extend(PathSchema::findings(path));

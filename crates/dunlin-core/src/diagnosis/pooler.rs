@@ -6,6 +6,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{Client, Error as PgError, SimpleQueryRow};
 
 use super::{DiagnosisFinding, Severity, Subject};
+use crate::Pooler;
 use crate::diagnose_sql;
 use crate::failure::Failure;
 use crate::jitter::Jitter;
@@ -33,20 +34,35 @@ pub enum PoolerVerdict {
 }
 
 impl PoolerVerdict {
-    pub(crate) fn finding(&self) -> Option<DiagnosisFinding> {
-        let mode = match self {
-            Self::Transaction => "transaction",
-            Self::Statement => "statement",
-            Self::NoneSeen | Self::NotKnown(_) => return None,
+    /// What is said of it, where a run was told of `expected` and may have connections that lead to the server itself.
+    pub(crate) fn finding(&self, expected: Pooler, has_direct: bool) -> Option<DiagnosisFinding> {
+        let found = |severity, what: &str, advice: &str| {
+            Some(DiagnosisFinding::new(severity, Subject::Pooler, what, advice))
         };
-        Some(DiagnosisFinding::new(
-            Severity::Problem,
-            Subject::Pooler,
-            format!(
-                "a pooler in {mode} mode stands in between: neither the migration lock nor a setting holds there"
+        match self {
+            Self::Transaction | Self::Statement if has_direct => found(
+                Severity::Note,
+                "a pooler stands in between, and runs that have work go past it (`Migrator::direct`)",
+                "nothing, if those connections lead to the server itself: diagnose them, too",
             ),
-            "connect directly to the server, or to a session-mode pool",
-        ))
+            Self::Transaction if expected == Pooler::Transaction => found(
+                Severity::Note,
+                "a pooler in transaction mode stands in between, as runs are told (`Migrator::pooler`)",
+                "nothing; migrations outside a transaction need `Migrator::direct`",
+            ),
+            Self::Transaction => found(
+                Severity::Problem,
+                "a pooler in transaction mode stands in between: neither the migration lock nor a setting holds there",
+                "connect directly to the server (`Migrator::direct`) or to a session-mode pool, or say so with \
+                 `Migrator::pooler`",
+            ),
+            Self::Statement => found(
+                Severity::Problem,
+                "a pooler in statement mode stands in between: neither the migration lock nor a setting holds there",
+                "connect directly to the server (`Migrator::direct`), or to a session-mode pool",
+            ),
+            Self::NoneSeen | Self::NotKnown(_) => None,
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use tokio_postgres::SimpleQueryRow;
 
 use super::words::quoted;
 use super::{DiagnosisFinding, Severity, Subject};
-use crate::HistoryTable;
 use crate::wire::{flag, text};
+use crate::{HistoryTable, Ident};
 
 /// What the role is, and what it may do that a run needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +44,13 @@ impl RoleFacts {
         })
     }
 
-    /// The role that the connection was made with, which a run goes back to before each migration.
+    /// The role that the connection was made with.
     #[must_use]
     pub fn session_user(&self) -> &str {
         &self.session_user
     }
 
-    /// The role that rights are judged by.
+    /// The role that rights are judged by: that of the [`Migrator`](crate::Migrator::role), or the connection's.
     #[must_use]
     pub fn current_user(&self) -> &str {
         &self.current_user
@@ -96,6 +96,13 @@ impl RoleFacts {
     #[must_use]
     pub fn may_read_digest(&self) -> bool {
         self.read_digest
+    }
+
+    /// What is wrong where the role that is to migrate is not to be had.
+    pub(crate) fn not_to_be_had(owner: &Ident, why: &str) -> DiagnosisFinding {
+        let what = format!("migrations can't run as {owner}: {why}");
+        let advice = format!("`GRANT {owner} TO` the role that connects");
+        DiagnosisFinding::new(Severity::Problem, Subject::Role, what, advice)
     }
 
     pub(crate) fn findings(&self, history: &HistoryTable) -> Vec<DiagnosisFinding> {

@@ -1,10 +1,10 @@
 //! The history, the role, the path and the server that a run would find.
 
 use dunlin::{
-    Answer, ErrorKind, HistoryPresence, HistoryTable, MigrationSet, Migrator, PoolerVerdict, RecordState,
-    Severity, State, Subject,
+    Answer, ErrorKind, HistoryPresence, HistoryTable, Ident, MigrationSet, Migrator, PoolerVerdict,
+    RecordState, Severity, State, Subject, Target,
 };
-use tests::Standby;
+use tests::{Standby, database};
 use tokio_postgres::NoTls;
 
 use super::{about, diagnose, drop_role, found, migrator, prepared, stranger};
@@ -249,4 +249,46 @@ async fn f11_settings_are_told_with_where_they_come_from() {
     assert_eq!(severity, Severity::Problem);
     assert!(said.contains("default_transaction_read_only"), "{said}");
     drop_role(&owner, &name).await;
+}
+
+#[tokio::test]
+async fn f67_rights_are_judged_as_the_role_that_migrations_run_as() {
+    let database = database().await;
+    let admin = database.connect().await.unwrap();
+    let (login, client) = stranger(&database, &admin).await;
+    let owner = login.replace("stranger", "owner");
+    admin
+        .batch_execute(&format!("CREATE ROLE \"{owner}\"; CREATE SCHEMA app AUTHORIZATION \"{owner}\""))
+        .await
+        .unwrap();
+    let migrator = Migrator::new(numbered(3))
+        .history(HistoryTable::new("app", "dunlin_history").unwrap())
+        .search_path("app")
+        .role(Ident::new(owner.as_str()).unwrap());
+
+    let diagnosis = migrator.diagnose_on(&client, None).await.unwrap();
+    let (severity, text) = found(&diagnosis, Subject::Role);
+    assert_eq!(severity, Severity::Problem);
+    assert!(text.contains("permission denied to set role") && text.contains("`GRANT \"owner_"), "{text}");
+
+    admin
+        .batch_execute(&format!("GRANT \"{owner}\" TO \"{login}\"; ALTER ROLE \"{login}\" NOINHERIT"))
+        .await
+        .unwrap();
+    let mut session = database.config();
+    let (mut session, connection) = session.user(&login).connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for applied in [0, 3] {
+        let diagnosis = migrator.diagnose_on(&session, None).await.unwrap();
+        let harm = diagnosis.findings().iter().filter(|f| f.severity() < Severity::Note).count();
+        assert_eq!(harm, 0, "{diagnosis}");
+        assert!(!diagnosis.to_string().contains("without an answer"), "{diagnosis}");
+        let role = diagnosis.role().known().unwrap();
+        assert_eq!((role.current_user(), role.session_user()), (owner.as_str(), login.as_str()));
+        assert_eq!(diagnosis.history().standing().known().unwrap().applied(), applied);
+        assert_eq!(diagnosis.search_path().known().unwrap().len(), 1);
+        migrator.run(&mut session, Target::Latest).await.unwrap();
+    }
+    admin.batch_execute(&format!("DROP OWNED BY \"{owner}\" CASCADE; DROP ROLE \"{owner}\"")).await.unwrap();
+    drop_role(&admin, &login).await;
 }
