@@ -174,14 +174,36 @@ impl Migrator {
     /// The role that the migrations run as and that owns what they create, the history included: each transaction begins
     /// with `SET LOCAL ROLE`. By default it is the one that has logged in, which has to be a member of this one.
     ///
-    /// So a service logs in with a role of its own, and what it creates belongs to the application's owner.
+    /// So a service logs in with a role of its own, and what it creates belongs to the application's owner. The history is
+    /// read as this role, too; only [`verify_read_only`](Self::verify_read_only) does without it.
+    ///
+    /// ```
+    /// # fn f(set: dunlin_core::MigrationSet) -> Result<(), dunlin_core::IdentError> {
+    /// use dunlin_core::{Ident, Migrator};
+    ///
+    /// // CREATE ROLE orders_owner; GRANT orders_owner TO orders_deploy;
+    /// let migrator = Migrator::new(set).role(Ident::new("orders_owner")?);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn role(mut self, owner: Ident) -> Self {
         self.role = Some(owner);
         self
     }
 
-    /// What stands between the program and the server; nothing by default.
+    /// What stands between the program and the server; nothing by default. What the library does differently is told at
+    /// [`Pooler::Transaction`], which takes a run that opens its own connections: [`migrate`](crate::migrate),
+    /// [`run_through`](Self::run_through).
+    ///
+    /// ```no_run
+    /// # async fn boot(set: dunlin_core::MigrationSet) -> Result<(), Box<dyn std::error::Error>> {
+    /// use dunlin_core::{Migrator, Pooler};
+    /// use tokio_postgres::NoTls;
+    ///
+    /// let migrator = Migrator::new(set).pooler(Pooler::Transaction);
+    /// dunlin_core::migrate(&"host=pgbouncer user=orders".parse()?, NoTls, &migrator).await?;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn pooler(mut self, pooler: Pooler) -> Self {
         self.pooler = pooler;
@@ -191,7 +213,8 @@ impl Migrator {
     /// Where connections come from that lead to the server itself, for a service whose own go through a pooler.
     ///
     /// A run that finds nothing to do has no use for them. One that has work closes the connection that it has looked with,
-    /// and works on one of these.
+    /// and works on one of these, whatever [`pooler`](Self::pooler) says. That holds for runs that open their own connections;
+    /// [`run`](Self::run) works on the client that it gets.
     ///
     /// ```no_run
     /// # async fn boot(set: dunlin_core::MigrationSet) -> Result<(), Box<dyn std::error::Error>> {
@@ -290,7 +313,8 @@ impl Migrator {
         self.work(client, Wire::new(client), Work::Stamp(target)).await
     }
 
-    /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything.
+    /// Says what [`run`](Self::run) would do, without doing it, locking or writing anything. `client` should not be inside a
+    /// transaction: what the question sets there (`row_security`, the [`role`](Self::role)) would hold until its end.
     ///
     /// # Errors
     ///
@@ -305,7 +329,8 @@ impl Migrator {
         planner::plan(&self.set, &records, target, &self.rules)
     }
 
-    /// Says how the database stands against the set. It needs SELECT on the history alone and works on a standby.
+    /// Says how the database stands against the set. It needs SELECT on the history alone and works on a standby. `client`
+    /// should not be inside a transaction, as for [`plan`](Self::plan).
     ///
     /// # Errors
     ///
@@ -320,11 +345,13 @@ impl Migrator {
     }
 
     /// Checks that every migration of the set is applied, for a service that leaves migrating to somebody else: one
-    /// flight where it is. It needs SELECT on the history alone and works on a standby.
+    /// flight where it is. It needs SELECT on the history alone and works on a standby. `client` should not be inside a
+    /// transaction, as for [`plan`](Self::plan).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Behind`](crate::ErrorKind::Behind) and [`ErrorKind::Diverged`](crate::ErrorKind::Diverged).
+    /// [`ErrorKind::Behind`](crate::ErrorKind::Behind) and [`ErrorKind::Diverged`](crate::ErrorKind::Diverged); and when
+    /// the history can't be read.
     ///
     /// # Cancel safety
     ///
@@ -354,7 +381,8 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Verify`](crate::ErrorKind::Verify) with every migration that does not verify.
+    /// [`ErrorKind::Verify`](crate::ErrorKind::Verify) with every migration that does not verify; and when the history
+    /// can't be read, `client` is inside a transaction, or a script or hook ends the one that it runs in.
     ///
     /// # Cancel safety
     ///
@@ -369,8 +397,7 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Verify`](crate::ErrorKind::Verify) with every migration that does not verify, those whose scripts write
-    /// among them.
+    /// As [`verify`](Self::verify); migrations whose scripts write are among those that do not verify.
     ///
     /// # Cancel safety
     ///

@@ -11,7 +11,10 @@ pub enum Pooler {
     ///
     /// The run takes two connections: one keeps the lock in a transaction that stays open, the other works. Each
     /// transaction that works makes sure that the keeper's is still the same. Nothing is set but for a transaction.
-    /// Migrations outside a transaction can't be run in this way. A dropped run is not cancelled by a request: the pooler
-    /// closes the server connection of a client that has gone, and the server notices.
+    /// Migrations outside a transaction can't be run in this way: a run refuses them before its first statement
+    /// ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)), unless
+    /// [`Migrator::direct`](crate::Migrator::direct) leads it past the pooler.
+    /// A dropped run is not cancelled by a request: the pooler closes the server connection of a client that has gone, and
+    /// the server notices.
     Transaction,
 }
