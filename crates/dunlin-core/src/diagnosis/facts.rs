@@ -79,7 +79,8 @@ impl Facts {
         findings.extend(self.history.findings());
         findings.extend(self.lock.known().and_then(|lock| lock.as_ref()?.finding(deadline)));
         findings.extend(self.prepared.listed().iter().map(PreparedTransaction::finding));
-        findings.extend(self.indexes.listed().iter().map(InvalidIndex::finding));
+        let is_half_applied = self.history.is_half_applied();
+        findings.extend(self.indexes.listed().iter().map(|index| index.finding(is_half_applied)));
         findings.extend(self.detaches.listed().iter().map(PendingDetach::finding));
         findings.extend(self.publications.listed().iter().map(|name| published(name, history)));
         findings.extend(self.subscriptions.listed().iter().map(|subscription| subscription.finding(history)));

@@ -89,6 +89,12 @@ impl HistoryFacts {
         !matches!(&self.standing, Answer::Known(standing) if matches!(standing.state, State::Current | State::Ahead))
     }
 
+    /// Whether a migration is half applied, as far as is known.
+    pub(super) fn is_half_applied(&self) -> bool {
+        let is_half = |finding: &Finding| matches!(finding.kind(), FindingKind::HalfApplied { .. });
+        self.standing.known().is_some_and(|standing| standing.findings.iter().any(is_half))
+    }
+
     pub(crate) fn findings(&self) -> Vec<DiagnosisFinding> {
         let mut findings: Vec<_> = self.refusal.iter().cloned().collect();
         if let Some(standing) = self.standing.known() {

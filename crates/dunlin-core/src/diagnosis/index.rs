@@ -95,7 +95,9 @@ impl InvalidIndex {
         self.worker
     }
 
-    /// The statement that mends it; nothing where each partition needs its own.
+    /// The statement that mends it; nothing where each partition needs its own. An index that a migration has left which
+    /// is half applied needs none: the next run builds it anew, and would meet one that was mended by hand as a name that is
+    /// taken.
     #[must_use]
     pub fn mend(&self) -> Option<String> {
         match self.kind {
@@ -107,7 +109,8 @@ impl InvalidIndex {
         }
     }
 
-    pub(crate) fn finding(&self) -> DiagnosisFinding {
+    /// What is said of it, where a migration may be half applied that goes on with it.
+    pub(crate) fn finding(&self, is_half_applied: bool) -> DiagnosisFinding {
         let mut what = format!("index {self} is invalid");
         what.push_str(match self.kind {
             InvalidIndexKind::Unfinished => "",
@@ -123,6 +126,12 @@ impl InvalidIndex {
             what.push_str("; it rejects duplicates all the same");
         }
         let advice = match self.mend() {
+            // Mended by hand, it would be in that migration's way.
+            Some(mend) if is_half_applied && self.kind == InvalidIndexKind::Unfinished => {
+                format!(
+                    "run again if it is the half applied migration's, which builds it anew; else `{mend}`"
+                )
+            }
             Some(mend) => format!("`{mend}`"),
             None => {
                 "create the index on the partitions that lack it, and `ALTER INDEX .. ATTACH PARTITION` each"

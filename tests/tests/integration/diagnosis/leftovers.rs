@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use dunlin::{Answer, Diagnosis, InvalidIndexKind, Severity, Subject};
+use dunlin::{Answer, Diagnosis, InvalidIndexKind, Migrator, Severity, Subject};
 use dunlin_test::Server;
 use futures_util::future::join;
 use tests::database;
 use tokio_postgres::{Client, NoTls};
 
 use super::{PATIENCE, about, diagnose, drop_role, found, migrator, prepared, stranger, until};
-use crate::support::{run, texts};
+use crate::scene::{Scene, TABLE, WRITER};
+use crate::support::{outside, run, texts};
 
 #[tokio::test]
 async fn f10_the_holder_of_the_lock_is_named() {
@@ -87,6 +88,20 @@ async fn f31_an_invalid_index_is_mended_as_advised() {
         .unwrap();
     client.batch_execute(&index.mend().unwrap()).await.unwrap();
     assert!(about(&diagnose(&client).await, Subject::Index).is_empty());
+}
+
+#[tokio::test]
+async fn f31_an_invalid_index_of_a_half_applied_migration_is_left_to_it() {
+    let scene = Scene::new(TABLE).await;
+    scene.block(WRITER).await;
+    let statement = "-- dunlin: statement-timeout = 300ms\nCREATE INDEX CONCURRENTLY a_id ON a (id)";
+    scene.run(statement).await.unwrap_err();
+    assert_eq!(scene.invalid().await, ["a_id"]);
+    let diagnosis =
+        Migrator::new(texts(&[&outside(statement)])).diagnose_on(&scene.client, None).await.unwrap();
+    let (_, text) = found(&diagnosis, Subject::Index);
+    assert!(text.contains("run again if it is the half applied migration's"), "{text}");
+    scene.again(statement).await;
 }
 
 #[tokio::test]
