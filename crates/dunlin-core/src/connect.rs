@@ -19,7 +19,26 @@ const HANDSHAKE: Duration = Duration::from_secs(60);
 
 /// Opens the connections of a run: one at its beginning, and another each time that one was lost.
 ///
-/// [`Direct`] is the one to use with a configuration; adapters implement it for their pools.
+/// [`Direct`] is the one to use with a configuration; adapters implement it for their pools, programs where something
+/// has to be asked for each connection:
+///
+/// ```
+/// use dunlin_core::{Connect, Connection, Direct, Error};
+/// use tokio_postgres::{Config, NoTls};
+///
+/// struct WithToken(Config);
+///
+/// #[async_trait::async_trait]
+/// impl Connect for WithToken {
+///     async fn connect(&self) -> Result<Connection, Error> {
+///         let token = token().await.map_err(Error::no_connection)?;
+///         let mut config = self.0.clone();
+///         config.password(token);
+///         Direct::new(config, NoTls).connect().await
+///     }
+/// }
+/// # async fn token() -> Result<String, std::io::Error> { Ok(String::new()) }
+/// ```
 #[async_trait]
 pub trait Connect: Send + Sync {
     /// Opens a connection that is the run's alone and that nobody else gets afterwards.
@@ -28,6 +47,11 @@ pub trait Connect: Send + Sync {
     ///
     /// [`Error::no_connection`] with the cause. Of the server's answers those that pass (it is starting up, it has too
     /// many clients) are met with another try.
+    ///
+    /// # Cancel safety
+    ///
+    /// A run that is dropped, or that no longer needs the connection, drops the future at any await: a connection that was
+    /// opened meanwhile has to close then.
     async fn connect(&self) -> Result<Connection, Error>;
 }
 

@@ -56,7 +56,15 @@ pub async fn migrate_to(pool: &Pool, migrator: &Migrator, target: Target) -> Res
     migrator.run_through(&Pooled::new(pool), target).await
 }
 
-/// Connections that are taken out of a pool, for what asks for [`Connect`].
+/// Connections that are taken out of a pool, for what asks for [`Connect`]. None returns to the pool.
+///
+/// ```no_run
+/// # async fn f(migrator: dunlin_core::Migrator, pool: deadpool_postgres::Pool) -> Result<(), dunlin_core::Error> {
+/// use dunlin_deadpool::Pooled;
+///
+/// println!("{}", migrator.diagnose(&Pooled::new(&pool)).await?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pooled(Pool);
 
