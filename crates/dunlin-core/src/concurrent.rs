@@ -35,7 +35,7 @@ impl Run<'_> {
                 Some(_) => self.clean_up(turn, concurrent).await,
                 None => None,
             };
-            return Err(Halt { stumble: refused(error), remains });
+            return Err(Halt { remains, ..Halt::from(refused(error)) });
         }
         // A server that reports success has built a valid index. Asking travels with what is sent anyway.
         let built = Self::look_up(concurrent).filter(|_| matches!(concurrent, Concurrent::CreateIndex(_)));
@@ -45,7 +45,7 @@ impl Run<'_> {
                 let what = format!("PostgreSQL has built the index {}, but it is not valid", found.name);
                 let error = Error::verify(turn.task.id().clone(), turn.location(1), what, None);
                 let remains = self.clean_up(turn, concurrent).await;
-                Err(Halt { stumble: Stumble::Fatal(error), remains })
+                Err(Halt { remains, ..Halt::from(Stumble::Fatal(error)) })
             }
             _ => Ok(()),
         }
@@ -79,7 +79,7 @@ impl Run<'_> {
         turn: &Turn<'_>,
         concurrent: &Concurrent,
         set_back: &str,
-    ) -> Result<bool, Stumble> {
+    ) -> Result<bool, Halt> {
         let refused = |error| self.statement_failed(turn, error, 0);
         match concurrent {
             Concurrent::CreateIndex(create) => match self.settled(concurrent).await.map_err(refused)? {
@@ -91,16 +91,23 @@ impl Run<'_> {
                     self.wire.rows(&sql::drop_index(&found.name)).await.map_err(refused)?;
                     Ok(false)
                 }
-                Some(found) if turn.uncertain => self.is_built(turn, create, &found).await.map_err(refused),
+                Some(found) if turn.uncertain => {
+                    Ok(self.is_built(turn, create, &found).await.map_err(refused)?)
+                }
                 _ => Ok(false),
             },
             // Dropping goes on where it was interrupted, in the middle or after the end.
-            Concurrent::DropIndex(_) if turn.uncertain => {
-                Ok(self.find(concurrent).await.map_err(refused)?.is_none())
+            Concurrent::DropIndex(name) if turn.uncertain => {
+                match self.find(concurrent).await.map_err(refused)? {
+                    Some(found) if found.valid && name.schema().is_none() && !found.first => {
+                        Err(Self::may_be_another(turn, &found))
+                    }
+                    found => Ok(found.is_none()),
+                }
             }
             Concurrent::Reindex(target) => {
                 if let Some((_, error)) = self.drop_leftovers(target).await.map_err(refused)?.pop() {
-                    return Err(refused(error));
+                    return Err(refused(error).into());
                 }
                 Ok(false)
             }
@@ -110,12 +117,25 @@ impl Run<'_> {
                     tracing::warn!(%partition, "finishing a detach that an earlier try has begun");
                     // This waits with the partition locked against everybody: in small steps, as any migration does.
                     let finalize = format!("{set_back}; {}", sql::finalize(parent, partition));
-                    return self.wire.rows(&finalize).await.map(|_| true).map_err(refused);
+                    self.wire.rows(&finalize).await.map_err(refused)?;
+                    return Ok(true);
                 }
                 Ok(turn.uncertain && is(&state, "there") && !is(&state, "attached"))
             }
             _ => Ok(false),
         }
+    }
+
+    /// An interrupted run may have dropped an index of an earlier schema of the path, and the name means another one now.
+    fn may_be_another(turn: &Turn<'_>, found: &Found) -> Halt {
+        let what = format!(
+            "an interrupted run may have dropped the index already, and the name without a schema means {} now: write the \
+             name with its schema",
+            found.name
+        );
+        let (id, direction) = (turn.task.id().clone(), turn.task.direction());
+        let error = Error::migration_failed(id, direction, turn.location(1), Failure::said(what));
+        Halt { is_in_doubt: true, ..Halt::from(Stumble::Fatal(error)) }
     }
 
     /// Clears away at once what a statement that has failed leaves, which may be in the way of writers, and says what it

@@ -28,6 +28,8 @@ pub(crate) struct Found {
     pub(crate) table: String,
     pub(crate) valid: bool,
     pub(crate) unique: bool,
+    /// Whether its schema is the first on the path: its name alone can't have meant another.
+    pub(crate) first: bool,
     pub(crate) definition: String,
     /// Whether a transaction is changing its state at this moment.
     pub(crate) changing: bool,
@@ -41,6 +43,7 @@ impl Found {
             table: text("on_table")?,
             valid: flag(row, "valid"),
             unique: flag(row, "is_unique"),
+            first: flag(row, "is_first"),
             definition: text("definition")?,
             changing: flag(row, "changing"),
         })
@@ -73,6 +76,7 @@ fn index_where(condition: &str) -> String {
         "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) AS name, \
          pg_catalog.format('%I.%I', tn.nspname, t.relname) AS on_table, \
          i.indisvalid AND i.indisready AS valid, i.indisunique AS is_unique, \
+         n.nspname OPERATOR(pg_catalog.=) (pg_catalog.current_schemas(false))[1] AS is_first, \
          pg_catalog.pg_get_indexdef(c.oid) AS definition, \
          EXISTS (SELECT FROM pg_catalog.pg_locks AS l WHERE l.transactionid OPERATOR(pg_catalog.=) i.xmax) AS changing \
          FROM pg_catalog.pg_index AS i \

@@ -27,6 +27,11 @@ impl Failure {
         })
     }
 
+    /// What the library says of a statement, where the server has said nothing.
+    pub(crate) fn said(message: String) -> Self {
+        Self { code: None, message, detail: None }
+    }
+
     pub(crate) fn code(&self) -> Option<&SqlState> {
         self.code.as_ref()
     }

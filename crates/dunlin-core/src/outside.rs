@@ -226,6 +226,7 @@ impl Run<'_> {
         };
         let remains = halt.remains.into_iter().chain([then]).collect::<Vec<_>>().join("; ");
         match halt.stumble {
+            Stumble::Fatal(error) if halt.is_in_doubt => Stumble::Fatal(error.half_way(remains)),
             Stumble::Fatal(error) if error.kind() != ErrorKind::Connection => {
                 self.ledger.advance(task.member.version(), Self::state_of(task), done);
                 Stumble::Failed(self.give_up(task, error.half_way(remains)).await)

@@ -52,10 +52,12 @@ pub(crate) struct Halt {
     pub(crate) stumble: Stumble,
     /// What it has left behind, where that is known, for the error's text.
     pub(crate) remains: Option<String>,
+    /// Whether it may be done all the same: the next run has to know that.
+    pub(crate) is_in_doubt: bool,
 }
 
 impl From<Stumble> for Halt {
     fn from(stumble: Stumble) -> Self {
-        Self { stumble, remains: None }
+        Self { stumble, remains: None, is_in_doubt: false }
     }
 }

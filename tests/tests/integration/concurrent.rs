@@ -270,6 +270,35 @@ async fn f33_a_drop_that_an_interrupted_run_has_finished_is_not_repeated() {
     }
 }
 
+#[tokio::test]
+async fn f33_a_drop_that_an_interrupted_run_has_finished_drops_no_other_index_of_the_name() {
+    let tables = "CREATE SCHEMA app; CREATE TABLE app.b (id int); CREATE INDEX i ON app.b (id); \
+         CREATE TABLE a (id int); CREATE INDEX i ON a (id)";
+    let scene = Scene::new(tables).await;
+    scene.pretend_interrupted().await;
+    scene.client.batch_execute("DROP INDEX app.i").await.unwrap();
+    let mut client = scene.database.connect().await.unwrap();
+    let migrator = |text| Migrator::new(texts(&[&outside(text)])).search_path("app, public");
+    // However often it is tried.
+    for _ in 0..2 {
+        let error = migrator("DROP INDEX CONCURRENTLY i").run(&mut client, Target::Latest).await.unwrap_err();
+        let said = "the name without a schema means public.i now: write the name with its schema";
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(valid(&scene.client, "public.i").await, Some(true));
+        assert_eq!(history(&scene.client).await, "1 running");
+    }
+    let report = migrator("DROP INDEX CONCURRENTLY app.i").run(&mut client, Target::Latest).await.unwrap();
+    assert_eq!(report.applied().count(), 1);
+    assert_eq!(valid(&scene.client, "public.i").await, Some(true));
+    // In the first schema of the path there is no doubt, nor about one that is half dropped.
+    let scene = Scene::new(tables).await;
+    scene.pretend_interrupted().await;
+    let mut client = scene.database.connect().await.unwrap();
+    migrator("DROP INDEX CONCURRENTLY i").run(&mut client, Target::Latest).await.unwrap();
+    assert_eq!(valid(&scene.client, "app.i").await, None);
+    assert_eq!(valid(&scene.client, "public.i").await, Some(true));
+}
+
 /// What a `REINDEX` leaves when it is interrupted while it waits for old snapshots, or for readers.
 async fn reindex(tables: &str, statement: &str, left: [&[&str]; 2]) {
     for (blocker, left) in [SNAPSHOT, READER].into_iter().zip(left) {
