@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
 
 use crate::batch::Batch;
 use crate::blocker;
+use crate::failure::server_errors;
 use crate::history::Record;
 use crate::history_sql::Event;
 use crate::jitter::Jitter;
@@ -242,9 +244,17 @@ impl Run<'_> {
         };
         let Err(error) = called else { return Ok(()) };
         // Whatever the hook has made of it, a lost connection is one.
-        Err(match self.wire.client().check_connection().await {
-            Ok(()) => Stumble::of_hook(task, hook, error),
-            Err(_) => Stumble::Fatal(Error::lost(format!("migration {}", task.id()), error)),
+        let is_lost = self.wire.client().check_connection().await.is_err()
+            || server_errors(Some(&*error)).any(|error| self.is_forgotten(error));
+        Err(match is_lost {
+            true => Stumble::Fatal(Error::lost(format!("migration {}", task.id()), error)),
+            false => Stumble::of_hook(task, hook, error),
         })
+    }
+
+    /// Whether an error says that the driver means a statement that it has prepared for itself, to look types up, on another
+    /// server connection of a pooler's. Another connection of the run's own begins anew.
+    pub(crate) fn is_forgotten(&self, error: &PgError) -> bool {
+        self.session.is_pooled() && error.code() == Some(&SqlState::INVALID_SQL_STATEMENT_NAME)
     }
 }

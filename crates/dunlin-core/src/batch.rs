@@ -223,7 +223,12 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
             self.send().await?;
             self.is_extended = true;
             self.run.wire.count_flight();
-            verify::ask(self.run.wire.client(), script).await
+            let answers = verify::ask(self.run.wire.client(), script).await;
+            if answers.iter().any(|answer| answer.as_ref().is_err_and(|error| self.run.is_forgotten(error))) {
+                let error = "a statement is prepared on another server connection".into();
+                return Err(Stumble::Fatal(Error::lost(format!("verifying migration {}", task.id()), error)));
+            }
+            answers
         } else {
             self.send_and(Some(script)).await?
         };

@@ -244,7 +244,7 @@ impl Error {
 
     /// Whether the server has refused a connection for a reason that stays.
     pub(crate) fn is_refusal(&self) -> bool {
-        self.answer().is_some_and(|code| !failure::is_passing(code))
+        self.answer().is_some_and(|code| !failure::may_pass(code))
     }
 
     /// The code of what the server has said, by whatever way it came here.

@@ -63,34 +63,29 @@ pub(crate) fn server_errors<'e>(
 
 /// Whether a server that refused a connection may take the next one: it is starting up, or has too many clients.
 pub(crate) fn is_passing(code: &SqlState) -> bool {
-    *code == SqlState::TOO_MANY_CONNECTIONS || code.code().starts_with("57P") || code.code().starts_with("08")
+    *code == SqlState::TOO_MANY_CONNECTIONS || code.code().starts_with("57P")
+}
+
+/// Whether it may when others went well before: poolers tell of a server that has gone in the same words as of a name that
+/// they do not know.
+pub(crate) fn may_pass(code: &SqlState) -> bool {
+    is_passing(code) || code.code().starts_with("08")
 }
 
 /// The server's message without the values that it quotes: what can't be cast, or is out of range, may be of a row.
 pub(crate) fn words(error: &DbError) -> Cow<'_, str> {
     let code = error.code();
     let quotes_values = code.code().starts_with("22") && *code != SqlState::INVALID_PARAMETER_VALUE;
-    if !quotes_values || !error.message().contains('"') {
-        return error.message().into();
-    }
-    let (mut shown, mut inside) = (String::new(), false);
-    // A quote may stand in the value: whatever is between the first and the last is left out.
-    let last = error.message().rfind('"');
-    for (at, character) in error.message().char_indices() {
-        match character {
-            '"' if !inside => {
-                shown.push_str("\"…");
-                inside = true;
-            }
-            _ if Some(at) == last => {
-                shown.push('"');
-                inside = false;
-            }
-            _ if inside => {}
-            character => shown.push(character),
+    // Whatever a language quotes with. A quote may stand in the value: all is left out from the first to the last.
+    let quotes = ['"', '\'', '»', '«', '„', '“', '”', '‘', '’', '「', '」', '『', '』'];
+    let message = error.message();
+    match (message.find(quotes), message.rmatch_indices(quotes).next()) {
+        (Some(first), Some((last, quote))) if quotes_values => {
+            let (before, after) = (message.get(..first), message.get(last.saturating_add(quote.len())..));
+            format!("{}\"…\"{}", before.unwrap_or_default(), after.unwrap_or_default()).into()
         }
+        _ => message.into(),
     }
-    shown.into()
 }
 
 /// Where in the text of the message that was sent the error is, counted in characters from 1.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_postgres::SimpleQueryRow;
 
 use crate::connect::{Connect, Connection};
+use crate::failure::Failure;
 use crate::lock::{LOCKING, LockKey, Peek, Wait};
 use crate::session::Session;
 use crate::wire::{Wire, flag, text, value};
@@ -33,7 +34,9 @@ impl Keeper {
         wait: &mut Wait<'_>,
     ) -> Result<Option<Self>, Error> {
         let key = migrator.key;
-        let connection = connect.connect().await.map_err(|error| match error.is_refusal() {
+        let connecting = tokio::time::timeout(SECOND_CONNECTION, connect.connect()).await;
+        let connected = connecting.map_err(|_| Error::no_second_connection(SECOND_CONNECTION))?;
+        let connection = connected.map_err(|error| match error.is_refusal() {
             true => error,
             // The worker's has come about: this one is as good as lost.
             false => Error::lost("opening the connection that keeps the lock", error.into()),
@@ -50,7 +53,13 @@ impl Keeper {
             }
             // No transaction is open while it waits.
             wire.rows("ROLLBACK").await.map_err(refused)?;
-            if peek.is_done(&worker.rows(peek.question()).await.map_err(refused)?) {
+            let peeked = match worker.rows(peek.question()).await {
+                Ok(rows) => rows,
+                // What can't be asked does not say that there is nothing to do.
+                Err(error) if Failure::of(&error).is_some() => Vec::new(),
+                Err(error) => return Err(refused(error)),
+            };
+            if peek.is_done(&peeked) {
                 connection.close().await;
                 return Ok(None);
             }
@@ -93,7 +102,7 @@ impl Keeper {
                 return Ok(());
             }
             if wait.is_over() {
-                return Err(key.not_had(worker, wait).await);
+                return Err(key.not_idle(worker, wait).await);
             }
             wait.pause().await;
         }

@@ -65,7 +65,7 @@ mod watch;
 
 mod diagnose;
 mod diagnose_sql;
-mod diagnosis;
+pub mod diagnosis;
 
 mod error;
 mod failure;
@@ -80,11 +80,7 @@ pub use checksum::Checksum;
 pub use code::RustMigration;
 pub use connect::{Connect, Connection, Direct, Tls};
 pub use context::Context;
-pub use diagnosis::{
-    Answer, Diagnosis, DiagnosisFinding, HistoryFacts, HistoryPresence, InvalidIndex, InvalidIndexKind,
-    LockHolder, OpenTransaction, OpenTransactions, PathSchema, PendingDetach, PoolerVerdict,
-    PreparedTransaction, RoleFacts, ServerFacts, ServerSetting, Severity, Standing, Subject, Subscription,
-};
+pub use diagnosis::Diagnosis;
 pub use error::{Error, ErrorKind, Location};
 pub use history::{HistoryTable, Origin, Record, RecordState};
 pub use id::MigrationId;

@@ -179,12 +179,16 @@ impl LockKey {
 
     /// A row for each session or prepared transaction that holds it, for [`Holder::of`]. Safe under any `search_path`.
     pub(crate) fn holder(self) -> String {
+        self.holder_in(CLASS)
+    }
+
+    fn holder_in(self, class: i32) -> String {
         format!(
             "SELECT l.pid, l.virtualtransaction, a.application_name, a.client_addr, pg_catalog.left( \
              pg_catalog.regexp_replace(a.query, '[''\"$0-9].*', '...'), 80) AS query, \
              pg_catalog.floor(EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.backend_start)) AS age \
              FROM {} LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid",
-            self.held()
+            self.held_in(class)
         )
     }
 
@@ -217,7 +221,16 @@ impl LockKey {
 
     /// The error of a wait that is over: who has the lock.
     pub(crate) async fn not_had(self, wire: &Wire<'_>, wait: &Wait<'_>) -> Error {
-        let rows = wire.rows(&self.holder()).await;
+        self.not_had_in(CLASS, wire, wait).await
+    }
+
+    /// The error of a wait for another transaction that works.
+    pub(crate) async fn not_idle(self, wire: &Wire<'_>, wait: &Wait<'_>) -> Error {
+        self.not_had_in(WORKING, wire, wait).await
+    }
+
+    async fn not_had_in(self, class: i32, wire: &Wire<'_>, wait: &Wait<'_>) -> Error {
+        let rows = wire.rows(&self.holder_in(class)).await;
         let holder = rows.ok().and_then(|rows| rows.first().map(Holder::of));
         Error::lock_timeout(wait.deadline, holder)
     }

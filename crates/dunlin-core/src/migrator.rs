@@ -392,7 +392,7 @@ impl Migrator {
     }
 
     /// [`verify`](Self::verify) for the application's own role, or on a standby: the transaction is read-only, whatever the
-    /// scripts and hooks try. It needs SELECT on the history and on what they read; it does not become the
+    /// scripts try; a hook that ends the transaction is found out, not held back. It needs SELECT on the history and on what they read; it does not become the
     /// [`role`](Self::role) that owns the migrations.
     ///
     /// # Errors
@@ -433,7 +433,15 @@ impl Migrator {
     /// The rows of the history; nothing when there is no history. One flight.
     pub(crate) async fn records(&self, wire: &Wire<'_>) -> Result<Option<Vec<Record>>, Error> {
         // Rows that row security hides would be taken for migrations that are not applied: it is an error instead.
-        match wire.rows(&Session::aside(self.role.as_ref(), &self.sql.all())).await {
+        let mut asked = wire.rows(&Session::aside(self.role.as_ref(), &self.sql.all())).await;
+        if let Err(error) = &asked
+            && error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            && self.role.is_some()
+        {
+            // The application's role need not be the owner's to look.
+            asked = wire.rows(&Session::aside(None, &self.sql.all())).await;
+        }
+        match asked {
             Ok(rows) => self.sql.records(&rows).map(Some),
             Err(error) if is_undefined(&error) => Ok(None),
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {

@@ -101,7 +101,7 @@ pub(crate) enum Problem {
     OutsideBehindPooler(MigrationId),
     #[error(
         "behind a pooler in transaction mode a run needs two connections of its own: use `migrate` or \
-         `Migrator::run_through`"
+         `Migrator::run_through`, and a client that leads past the pooler for `stamp`"
     )]
     OneClientBehindPooler,
     #[error("{}migration {id} failed{}: {failure}; {}", reverting(.direction), at(.location), .then)]

@@ -106,7 +106,7 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
             Ok(connection) => connection,
             Err(error) => return Err(error.after(trip.report)),
         };
-        let (started, done) = (Instant::now(), trip.report.done.len());
+        let done = trip.report.done.len();
         let outcome;
         (trip, outcome) = attempt(migrator, connect, &connection, target, trip).await;
         trip.report.took = began.elapsed();
@@ -127,13 +127,12 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
             (losses, jitter) = (0, Jitter::retrying());
         } else {
             losses = losses.saturating_add(if trip.was_applying { 3 } else { 1 });
-            trip.patience = trip.patience.saturating_sub(started.elapsed());
         }
         let pause = jitter.again();
         if error.kind() != ErrorKind::Connection || losses >= MOST_LOSSES || trip.patience < pause {
             return Err(error.after(trip.report));
         }
-        trip.is_resumed = true;
+        trip.is_resumed |= trip.was_applying || !trip.report.done.is_empty();
         pass(migrator, &mut trip, &error, pause).await;
     }
 }
@@ -190,6 +189,7 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
         let connected = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect()).await;
         let error = match connected.unwrap_or_else(|late| Err(Error::no_connection(late))) {
             Ok(connection) => {
+                trip.has_connected = true;
                 return Ok(match migrator.pooler {
                     Pooler::Session => connection,
                     Pooler::Transaction => connection.without_cancel(),
@@ -200,7 +200,7 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
         trip.patience = trip.patience.saturating_sub(started.elapsed());
         let pause = jitter.again();
         // What has worked before is not misspelt.
-        let may_pass = error.is_passing() || trip.is_resumed && !error.is_refusal();
+        let may_pass = error.is_passing() || trip.has_connected && !error.is_refusal();
         if !may_pass || trip.patience < pause {
             return Err(error);
         }

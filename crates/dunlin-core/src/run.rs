@@ -29,7 +29,10 @@ pub(crate) struct Trip {
     pub(crate) report: Report,
     /// How long it may still wait for others.
     pub(crate) patience: Duration,
-    /// Whether an earlier connection was lost: what it had begun may be committed without its having heard of it.
+    /// Whether a connection was had before: what has worked is not misspelt.
+    pub(crate) has_connected: bool,
+    /// Whether an earlier connection was lost while migrations ran: what it had begun may be committed without its having
+    /// heard of it.
     pub(crate) is_resumed: bool,
     /// Whether a migration was under way when it ended.
     pub(crate) was_applying: bool,
@@ -41,6 +44,7 @@ impl Trip {
             name: RunName { id: random_name(), application: migrator.application.clone() },
             report: Report::new(),
             patience: migrator.deadline,
+            has_connected: false,
             is_resumed: false,
             was_applying: false,
         }
@@ -120,7 +124,7 @@ impl<'a> Run<'a> {
         self.report.flights = self.report.flights.saturating_add(self.wire.flights());
         self.report.took = self.report.took.saturating_add(self.wire.took());
         let Self { name, report, patience, is_resumed, is_applying: was_applying, .. } = self;
-        (Trip { name, report, patience, is_resumed, was_applying }, outcome)
+        (Trip { name, report, patience, has_connected: true, is_resumed, was_applying }, outcome)
     }
 
     async fn boot(&mut self, work: Work) -> Result<(), Error> {
@@ -166,8 +170,10 @@ impl<'a> Run<'a> {
         let migrator = self.migrator;
         let (facts, records) = self.read().await?;
         let records = records.as_slice();
-        if facts.events {
-            self.settle().await?;
+        match facts.events {
+            true => self.settle().await?,
+            // A failover may have lost everything.
+            false => self.report.done.clear(),
         }
         let plan = match work {
             Work::Migrate(target, _) => {
@@ -211,7 +217,8 @@ impl<'a> Run<'a> {
         if !self.is_resumed {
             return Ok(());
         }
-        let rows = self.wire.rows(&migrator.sql.done_by(&self.name)).await;
+        let question = Session::aside(migrator.role.as_ref(), &migrator.sql.done_by(&self.name));
+        let rows = self.wire.rows(&question).await;
         let rows = rows.map_err(|error| Error::database(reading(migrator), error))?;
         let mut told = std::mem::take(&mut self.report.done).into_iter().peekable();
         for done in rows.iter().filter_map(done_of) {

@@ -12,6 +12,9 @@ use crate::wire::text;
 /// A setting that says which run has the lock of a session: who shares the session by way of a pooler shares the lock.
 pub(crate) const OWNER: &str = "dunlin.owner";
 
+/// What the driver speaks.
+const UTF8: &str = "SET client_encoding = 'UTF8'";
+
 /// The path that the library's own SQL runs with: nothing that an unprivileged role could have put there is found.
 pub(crate) const OWN_PATH: &str = "pg_catalog, pg_temp";
 
@@ -104,22 +107,24 @@ impl Session {
 
     /// Undoes whatever a migration has left in the session, so that nothing of it reaches what comes next. A temporary
     /// table would hide a table of the same name.
-    pub(crate) const RESET: [&'static str; 4] =
-        ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", "DISCARD TEMP"];
+    ///
+    /// What a pooler's server connection is reset to need not be the encoding that this client speaks.
+    pub(crate) const RESET: [&'static str; 5] =
+        ["RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL", UTF8, "DISCARD TEMP"];
 
     /// The same between two migrations of one flight, where the role is reset already.
-    pub(crate) const RESET_BETWEEN: [&'static str; 2] = ["RESET ALL", "DISCARD TEMP"];
+    pub(crate) const RESET_BETWEEN: [&'static str; 3] = ["RESET ALL", UTF8, "DISCARD TEMP"];
 
     /// The statements at the end of a run: the same, and what does no harm to the next migration.
-    pub(crate) fn give_back() -> [&'static str; 6] {
-        let [authorization, role, all, temporary] = Self::RESET;
-        [authorization, role, all, temporary, "CLOSE ALL", "UNLISTEN *"]
+    pub(crate) fn give_back() -> [&'static str; 7] {
+        let [authorization, role, all, encoding, temporary] = Self::RESET;
+        [authorization, role, all, encoding, temporary, "CLOSE ALL", "UNLISTEN *"]
     }
 
     /// Undoes what a script may have set about how the text of the next message is read: the server reads a message as a
     /// whole, before a reset inside it runs.
     pub(crate) const RESET_READING: [&'static str; 3] =
-        ["RESET client_encoding", "RESET standard_conforming_strings", "RESET backslash_quote"];
+        [UTF8, "RESET standard_conforming_strings", "RESET backslash_quote"];
 
     /// What is not inside a transaction that says otherwise writes nothing.
     pub(crate) const READ_ONLY: &'static str = "SET default_transaction_read_only = on";
@@ -138,6 +143,14 @@ impl Session {
     pub(crate) fn own_local(&self) -> Vec<String> {
         let role = self.role.iter().map(|role| format!("SET LOCAL ROLE {role}"));
         role.chain([format!("SET LOCAL search_path = {OWN_PATH}")]).collect()
+    }
+
+    /// A question that is asked by the role, outside of a caller's transaction.
+    pub(crate) fn asked_by(role: Option<&Ident>, question: &str) -> String {
+        match role {
+            Some(role) => format!("SET LOCAL ROLE {role}; {question}"),
+            None => question.to_owned(),
+        }
     }
 
     /// A question asked by the role, and refused where row security would hide rows of the answer. In a caller's transaction

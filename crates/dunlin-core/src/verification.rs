@@ -3,6 +3,7 @@ use std::fmt;
 
 use tokio_postgres::Client;
 
+use crate::failure::Failure;
 use crate::history::{Record, RecordState};
 use crate::ident::literal;
 use crate::lock::OPEN;
@@ -112,7 +113,7 @@ async fn each(migrator: &Migrator, wire: &Wire<'_>, applied: HashSet<i64>) -> Re
             Err(error) => failures.push(error.reason()),
         }
         if let Err(error) = wire.rows(BACK).await {
-            return Err(match error.code() {
+            return Err(match Failure::of(&error) {
                 Some(_) => Error::transaction_ended(member.id().clone(), Direction::Up, None),
                 None => Error::database(reading(migrator), error),
             });

@@ -93,9 +93,8 @@ impl<'a> Watch<'a> {
             };
             first(work, asking).await
         };
-        if let Some(connection) = connection {
-            connection.close().await;
-        }
+        // An answer that is still to come may wait for what the run has yet to give back.
+        drop(connection.map(Connection::without_cancel));
         done
     }
 }

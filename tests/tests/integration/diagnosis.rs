@@ -6,10 +6,8 @@ mod surroundings;
 
 use std::time::{Duration, Instant};
 
-use dunlin::{
-    Answer, Diagnosis, DiagnosisFinding, ErrorKind, HistoryPresence, Migrator, PoolerVerdict, Severity,
-    State, Subject,
-};
+use dunlin::diagnosis::{Answer, DiagnosisFinding, HistoryPresence, PoolerVerdict, Severity, Subject};
+use dunlin::{Diagnosis, ErrorKind, Migrator, State};
 use dunlin_test::Database;
 use tests::{Proxy, database};
 use tokio_postgres::{Client, NoTls};

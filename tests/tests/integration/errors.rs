@@ -207,3 +207,14 @@ async fn f64_a_table_that_only_looks_like_a_history_is_refused() {
         assert!(error.to_string().contains("has triggers, rules or row security"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn f66_a_value_that_a_server_of_another_language_quotes_is_in_no_text() {
+    let database = database().await;
+    let mut client = database.connect().await.unwrap();
+    let message = "ungültige Eingabesyntax für Typ integer: »geheim«";
+    let raise = format!("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '22P02', MESSAGE = '{message}'; END $$");
+    let error = run(&mut client, texts(&[&raise])).await.unwrap_err();
+    assert!(!format!("{error:?}").contains("geheim"), "{error:?}");
+    assert_eq!(error.detail(), Some(message));
+}

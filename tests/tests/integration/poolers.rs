@@ -201,7 +201,7 @@ async fn every_kind_of_migration_but_one_runs_behind_a_transaction_mode_pool() {
 
     let mut client = bouncer.connect(database.name()).await;
     let error = Migrator::new(numbered(1)).pooler(Pooler::Transaction).stamp(&mut client, Target::Base).await;
-    insta::assert_snapshot!(error.unwrap_err(), @"behind a pooler in transaction mode a run needs two connections of its own: use `migrate` or `Migrator::run_through`");
+    insta::assert_snapshot!(error.unwrap_err(), @"behind a pooler in transaction mode a run needs two connections of its own: use `migrate` or `Migrator::run_through`, and a client that leads past the pooler for `stamp`");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -229,6 +229,104 @@ async fn f01_a_worker_whose_keeper_is_gone_writes_nothing() {
     assert_eq!(report.applied().count(), 4);
     assert_eq!(history(&direct).await, "1 applied, 2 applied, 3 applied, 4 applied");
     assert_eq!(left_behind(&direct).await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f55_a_migration_that_is_blocked_in_a_pool_of_two_goes_on() {
+    let (bouncer, database) = (bouncer(PoolMode::Transaction, 2).await, database().await);
+    let direct = database.connect().await.unwrap();
+    direct.batch_execute("CREATE TABLE a (id int)").await.unwrap();
+    direct.batch_execute("BEGIN; SELECT FROM a").await.unwrap();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let migrator = Migrator::new(texts(&["ALTER TABLE a ADD b int"]))
+        .pooler(Pooler::Transaction)
+        .on_progress(move |progress| {
+            if let dunlin::Progress::Retrying { .. } = progress {
+                let _ = tell.send(());
+            }
+        });
+    let through = bouncer.config(database.name());
+    let running = tokio::spawn(async move { dunlin::migrate(&through, NoTls, &migrator).await });
+    // From the second try on another connection looks who blocks, and gets none from the pool.
+    for _ in 0..3 {
+        tokio::time::timeout(Duration::from_secs(60), told.recv()).await.unwrap().unwrap();
+    }
+    direct.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(running.await.unwrap().unwrap().applied().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f03_types_that_the_driver_has_to_look_up_are_no_obstacle_in_a_pool() {
+    let (bouncer, database) = (bouncer(PoolMode::Transaction, 3).await, database().await);
+    let verified = |n| {
+        let verify = format!("SELECT 'a'::mood{n} AS mood");
+        migration(n, &format!("CREATE TYPE mood{n} AS ENUM ('a')"), "SELECT 1", Some(&verify))
+    };
+    let set = (1..=3).fold(MigrationSet::builder(), |set, n| set.migration(verified(n))).build().unwrap();
+    let migrator = Migrator::new(set).pooler(Pooler::Transaction);
+    let report = dunlin::migrate(&bouncer.config(database.name()), NoTls, &migrator).await.unwrap();
+    assert_eq!(report.applied().count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f24_a_keeper_waits_for_a_connection_as_the_worker_does() {
+    let database = database().await;
+    let admin = database.connect().await.unwrap();
+    let (_, own) = database.name().rsplit_once('_').unwrap();
+    let login = format!("two_{own}");
+    let create = "LOGIN CONNECTION LIMIT 2; GRANT CREATE ON SCHEMA public TO";
+    admin.batch_execute(&format!("CREATE ROLE \"{login}\" {create} \"{login}\"")).await.unwrap();
+    let mut config = database.config();
+    config.user(&login);
+    let (only, connection) = config.connect(NoTls).await.unwrap();
+    let only = std::sync::Mutex::new(Some((only, tokio::spawn(connection))));
+    let migrator = Migrator::new(numbered(1)).pooler(Pooler::Transaction).on_progress(move |progress| {
+        if let dunlin::Progress::Reconnecting { .. } = progress {
+            let _ = only.lock().unwrap().take();
+        }
+    });
+    assert_eq!(dunlin::migrate(&config, NoTls, &migrator).await.unwrap().applied().count(), 1);
+    admin.batch_execute(&format!("DROP OWNED BY \"{login}\"; DROP ROLE \"{login}\"")).await.unwrap();
+}
+
+/// Writes a letter that is not ASCII.
+struct Accent;
+
+impl RustMigration for Accent {
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        cx.client().execute("INSERT INTO t VALUES ($1)", &[&"é"]).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f40_text_keeps_its_encoding_behind_a_pooler() {
+    for (mode, pooler) in [(PoolMode::Session, Pooler::Session), (PoolMode::Transaction, Pooler::Transaction)]
+    {
+        let (bouncer, database) = (bouncer(mode, 3).await, database().await);
+        let admin = database.connect().await.unwrap();
+        let (_, own) = database.name().rsplit_once('_').unwrap();
+        let name = format!("latin_{own}");
+        let create = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+        admin.batch_execute(&format!("CREATE DATABASE {name} {create}")).await.unwrap();
+        let set = MigrationSet::builder()
+            .sql(1, "table", "CREATE TABLE t (x text)")
+            .rust(2, "hook", Accent)
+            .sql(3, "script", "INSERT INTO t VALUES ('é')")
+            .build()
+            .unwrap();
+        let migrator = Migrator::new(set).pooler(pooler);
+        dunlin::migrate(&bouncer.config(&name), NoTls, &migrator).await.unwrap();
+        let mut config = database.config();
+        config.dbname(&name);
+        let (client, connection) = config.connect(NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let rows = client.query("SELECT x FROM t", &[]).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<String>>(), ["é", "é"], "{mode}");
+        drop((client, bouncer));
+        connection.await.unwrap().unwrap();
+        admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+    }
 }
 
 struct Nothing;

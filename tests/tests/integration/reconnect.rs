@@ -1,14 +1,15 @@
 //! Lost connections, and futures that are dropped: the next connection reads what was done and goes on.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dunlin::{BoxError, Context, ErrorKind, MigrationSet, Migrator, Progress, RustMigration, Target};
+use dunlin::{BoxError, Context, ErrorKind, MigrationSet, Migrator, Progress, RustMigration, State, Target};
 use dunlin_test::Database;
-use tests::database;
+use tests::{Cut, Direction, Fault, Proxy, database};
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{events, exists, history, left_behind, migration, numbered, texts};
+use crate::support::{events, exists, history, left_behind, migration, numbered, run, texts};
 
 /// Ends its own backend when it runs for the first time: a sequence does not roll back.
 const DIES_ONCE: &str =
@@ -92,6 +93,85 @@ async fn a_hook_that_loses_its_connection_is_called_again() {
     let set = MigrationSet::builder().rust(1, "dies", Dies).build().unwrap();
     let report = dunlin::migrate(&database.config(), NoTls, &Migrator::new(set)).await.unwrap();
     assert_eq!((report.applied().count(), tries(&client).await), (1, 2));
+}
+
+/// Asks for a row that is not there, and counts how often.
+struct NoRow(Arc<AtomicU32>);
+
+impl RustMigration for NoRow {
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        cx.client().query_one("SELECT 1 WHERE false", &[]).await?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_the_driver_s_own_is_no_lost_connection() {
+    let database = database().await;
+    let called = Arc::new(AtomicU32::new(0));
+    let set = MigrationSet::builder().rust(1, "no_row", NoRow(Arc::clone(&called))).build().unwrap();
+    let error = dunlin::migrate(&database.config(), NoTls, &Migrator::new(set)).await.unwrap_err();
+    assert_eq!((error.kind(), called.load(Ordering::Relaxed)), (ErrorKind::Migration, 1));
+    let client = database.connect().await.unwrap();
+    assert_eq!(events(&client).await, "1 failed");
+}
+
+#[tokio::test]
+async fn a_migration_that_takes_longer_than_the_deadline_is_taken_up_again() {
+    let (database, client) = with_tries().await;
+    let set = texts(&[&format!("SELECT pg_sleep(1.5); {DIES_ONCE}")]);
+    let migrator = Migrator::new(set).deadline(Duration::from_secs(1));
+    let report = dunlin::migrate(&database.config(), NoTls, &migrator).await.unwrap();
+    assert_eq!((report.applied().count(), tries(&client).await), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f19_a_history_that_a_failover_has_lost_is_written_anew() {
+    let (database, client) = with_tries().await;
+    let set = texts(&["CREATE TABLE a (id int)", DIES_ONCE, "SELECT 3"]);
+    let client = Arc::new(client);
+    let forgets = Arc::clone(&client);
+    let migrator = Migrator::new(set).on_progress(move |progress| {
+        if let Progress::Reconnecting { .. } = progress {
+            let sql = "DROP TABLE a, dunlin_history_head, dunlin_history_events, dunlin_history CASCADE";
+            let forgets = Arc::clone(&forgets);
+            tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current()
+                    .block_on(async move { forgets.batch_execute(sql).await.unwrap() });
+            });
+        }
+    });
+    let config = database.config();
+    let report = dunlin::migrate_to(&config, NoTls, &migrator, Target::Relative(3)).await.unwrap();
+    let applied: Vec<_> = report.applied().map(|done| done.id().version()).collect();
+    assert_eq!(applied, [1, 2, 3]);
+    assert_eq!(history(&client).await, "1 applied, 2 applied, 3 applied");
+    assert!(exists(&client, "a").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_loses_its_connection_while_it_looks_looks_again() {
+    let database = database().await;
+    let mut owner = database.connect().await.unwrap();
+    run(&mut owner, numbered(1)).await.unwrap();
+    let (_, own) = database.name().rsplit_once('_').unwrap();
+    let reader = format!("reader_{own}");
+    owner
+        .batch_execute(&format!(
+            "CREATE ROLE \"{reader}\" LOGIN; GRANT SELECT ON dunlin_history, dunlin_history_head TO \"{reader}\""
+        ))
+        .await
+        .unwrap();
+    let mut config = database.config();
+    config.user(&reader);
+    let proxy = Proxy::start(&config).await;
+    // Behind the start of the session: the look.
+    proxy.arm([Fault::cut(Direction::ToServer, 2, Cut::Before)]);
+    let report = dunlin::migrate(&proxy.config(), NoTls, &Migrator::new(numbered(1))).await.unwrap();
+    assert_eq!((report.state(), proxy.struck()), (State::Current, 1));
+    drop(proxy);
+    owner.batch_execute(&format!("DROP OWNED BY \"{reader}\"; DROP ROLE \"{reader}\"")).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A role that logs in and one that owns; a role that may only look.
 
 use dunlin::{ErrorKind, HistoryTable, Ident, MigrationSet, Migrator, Pooler, State, Target};
-use tests::{PgBouncer, PoolMode, database, server};
+use tests::{Cut, Direction, Fault, PgBouncer, PoolMode, Proxy, database, server};
 use tokio_postgres::NoTls;
 
-use crate::support::{history, left_behind, migration, outside};
+use crate::support::{history, left_behind, migration, outside, texts};
 
 /// One migration of each kind.
 fn set() -> MigrationSet {
@@ -101,6 +101,48 @@ async fn f67_a_login_role_migrates_as_the_owner() {
         ))
         .await
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f22_what_was_done_before_a_cut_is_read_as_the_owner() {
+    for pooler in [Pooler::Session, Pooler::Transaction] {
+        let mut messages = None;
+        // In peace, then with the answers lost from so many messages before the end on.
+        for before_the_end in [0, 2, 6, 12, 25, 40] {
+            let database = database().await;
+            let admin = database.connect().await.unwrap();
+            let (_, own) = database.name().rsplit_once('_').unwrap();
+            let (owner, login) = (format!("owner_{own}"), format!("login_{own}"));
+            admin
+                .batch_execute(&format!(
+                    "CREATE ROLE \"{owner}\"; CREATE ROLE \"{login}\" LOGIN NOINHERIT; GRANT \"{owner}\" TO \"{login}\"; \
+                     CREATE SCHEMA app AUTHORIZATION \"{owner}\""
+                ))
+                .await
+                .unwrap();
+            let mut config = database.config();
+            config.user(&login);
+            let proxy = Proxy::start(&config).await;
+            if let Some(messages) = messages {
+                proxy.arm([Fault::cut(Direction::ToClient, messages - before_the_end, Cut::Before)]);
+            }
+            let set = texts(&["CREATE TABLE app.a (id int)", "CREATE TABLE app.b (id int)"]);
+            let migrator = Migrator::new(set)
+                .pooler(pooler)
+                .history(HistoryTable::new("app", "dunlin_history").unwrap())
+                .role(Ident::new(owner.as_str()).unwrap());
+            let report = dunlin::migrate(&proxy.config(), NoTls, &migrator).await.unwrap();
+            assert_eq!(report.applied().count(), 2, "{before_the_end} before the end: {report}");
+            messages = messages.or(Some(proxy.traffic().to_client));
+            drop(proxy);
+            admin
+                .batch_execute(&format!(
+                    "DROP OWNED BY \"{owner}\", \"{login}\"; DROP ROLE \"{login}\"; DROP ROLE \"{owner}\""
+                ))
+                .await
+                .unwrap();
+        }
+    }
 }
 
 #[tokio::test]

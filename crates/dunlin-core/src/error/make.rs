@@ -170,17 +170,13 @@ impl Error {
         Self::new(Problem::Migration { id, direction, location, failure, then })
     }
 
+    /// A hook of a migration failed, on a connection that is there.
     pub(crate) fn code_failed(id: MigrationId, direction: Direction, source: BoxError) -> Self {
         let then = "nothing of it remains: mend it and run again".to_owned();
         // A server's error is told without its DETAIL, as everywhere.
-        match source.downcast::<tokio_postgres::Error>() {
-            Ok(error) => match Failure::of(&error) {
-                Some(failure) => {
-                    Self::new(Problem::Migration { id, direction, location: None, failure, then })
-                }
-                None => Self::new(Problem::Connection { doing: format!("migration {id}") }).caused_by(error),
-            },
-            Err(source) => Self::new(Problem::Code { id, direction, then }).caused_by(source),
+        match source.downcast_ref::<PgError>().and_then(Failure::of) {
+            Some(failure) => Self::new(Problem::Migration { id, direction, location: None, failure, then }),
+            None => Self::new(Problem::Code { id, direction, then }).caused_by(source),
         }
     }
 
@@ -196,16 +192,10 @@ impl Error {
 
     /// The verify hook of a Rust migration said no.
     pub(crate) fn verify_code(id: MigrationId, source: BoxError) -> Self {
-        let source = match source.downcast::<tokio_postgres::Error>() {
-            Ok(error) => match Failure::of(&error) {
-                Some(failure) => return Self::verify(id, None, failure.to_string(), Some(failure)),
-                None => error,
-            },
-            Err(source) => {
-                return Self::verify(id, None, "its Rust code says so".to_owned(), None).caused_by(source);
-            }
-        };
-        Self::new(Problem::Connection { doing: format!("verifying migration {id}") }).caused_by(source)
+        match source.downcast_ref::<PgError>().and_then(Failure::of) {
+            Some(failure) => Self::verify(id, None, failure.to_string(), Some(failure)),
+            None => Self::verify(id, None, "its Rust code says so".to_owned(), None).caused_by(source),
+        }
     }
 
     pub(crate) fn not_recorded(table: &HistoryTable, id: &MigrationId) -> Self {

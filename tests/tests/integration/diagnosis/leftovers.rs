@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dunlin::{Answer, Diagnosis, InvalidIndexKind, Migrator, Severity, Subject};
+use dunlin::diagnosis::{Answer, InvalidIndexKind, Severity, Subject};
+use dunlin::{Diagnosis, Migrator};
 use dunlin_test::Server;
 use futures_util::future::join;
 use tests::database;

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dunlin::{Answer, Diagnosis, PoolerVerdict, Severity, State, Subject};
+use dunlin::diagnosis::{Answer, PoolerVerdict, Severity, Subject};
+use dunlin::{Diagnosis, State};
 use dunlin_test::Database;
 use futures_util::future::join_all;
 use tests::{PgBouncer, PoolMode};

@@ -1,9 +1,7 @@
 //! The history, the role, the path and the server that a run would find.
 
-use dunlin::{
-    Answer, ErrorKind, HistoryPresence, HistoryTable, Ident, MigrationSet, Migrator, PoolerVerdict,
-    RecordState, Severity, State, Subject, Target,
-};
+use dunlin::diagnosis::{Answer, HistoryPresence, PoolerVerdict, Severity, Subject};
+use dunlin::{ErrorKind, HistoryTable, Ident, MigrationSet, Migrator, RecordState, State, Target};
 use tests::{Standby, database};
 use tokio_postgres::NoTls;
 
