@@ -12,6 +12,8 @@
 //! | [`drops`] | the future is dropped at each poll, and while a statement runs | all |
 //! | [`aborts`] | the process aborts before and after each poll | all |
 //! | [`chaos`] | four processes at once, killed, stopped, and their sessions terminated | seeded |
+//! | [`poolers`] | eight runners at once behind a pooler, some of them aborted or cut off | seeded |
+//! | [`pooler_cuts`] | as [`cuts`], between a runner and a pooler in transaction mode | all |
 //!
 //! `cargo run --release -p tests --bin faults -- cuts` runs a whole sweep; the tests run a part of each.
 
@@ -19,6 +21,7 @@ mod drop_at;
 mod footprint;
 mod part;
 mod place;
+mod pooled;
 mod runner;
 mod scenario;
 mod sweep;
@@ -31,6 +34,8 @@ mod aborts;
 mod chaos;
 mod cuts;
 mod drops;
+mod pooler_cuts;
+mod poolers;
 mod silences;
 
 pub use crate::faults::{
@@ -40,6 +45,8 @@ pub use crate::faults::{
     drop_at::{DropAt, Dropped, Moment},
     drops::drops,
     part::Part,
+    pooler_cuts::pooler_cuts,
+    poolers::poolers,
     replica::replica,
     scenario::migrator,
     silences::silences,

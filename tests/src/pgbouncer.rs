@@ -66,6 +66,8 @@ pub struct PgBouncer {
     folder: TempDir,
     /// A shell that ends pgbouncer when its standard input does.
     shell: Child,
+    mode: PoolMode,
+    pool_size: usize,
 }
 
 impl PgBouncer {
@@ -94,7 +96,7 @@ impl PgBouncer {
         }
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let shell = shell.current_dir("/").process_group(0).spawn().expect("there is a shell");
-        let this = Self { folder, shell };
+        let this = Self { folder, shell, mode, pool_size };
         this.ready().await;
         this
     }
@@ -129,6 +131,31 @@ impl PgBouncer {
         of_database.map(Pool::of).fold(Pool::default(), Pool::and)
     }
 
+    /// The settings of dunlin that the server connections to a database have though nobody runs there.
+    pub async fn settings_left(&self, database: &str) -> Vec<String> {
+        let mut clients = Vec::new();
+        let mut left = Vec::new();
+        for _ in 0..self.pool_size {
+            let client = self.connect(database).await;
+            // Each transaction holds one of them.
+            let sql = "BEGIN; SELECT name || ' = ' || setting FROM pg_settings \
+                       WHERE name IN ('search_path', 'lock_timeout', 'row_security', 'statement_timeout', 'dunlin.owner') \
+                       AND source = 'session' AND setting <> reset_val";
+            for message in client.simple_query(sql).await.expect("the pool has a connection") {
+                if let SimpleQueryMessage::Row(row) = message {
+                    left.extend(row.get(0).map(str::to_owned));
+                }
+            }
+            clients.push(client);
+        }
+        left
+    }
+
+    /// What it has said if it has ended by itself.
+    pub fn last_words(&self) -> Option<String> {
+        self.log().lines().rfind(|line| line.contains("FATAL")).map(str::to_owned)
+    }
+
     async fn ready(&self) {
         let began = Instant::now();
         while let Err(error) = self.try_connect("pgbouncer").await {
@@ -145,6 +172,13 @@ impl PgBouncer {
 
     fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for PgBouncer {
+    /// `a pool of 4 in transaction mode`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a pool of {} in {} mode", self.pool_size, self.mode)
     }
 }
 

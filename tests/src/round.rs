@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dunlin::{Error, MigrationSet, Migrator, Report};
+use dunlin::{BoxError, Error, MigrationSet, Migrator, Report};
 use dunlin_test::Database;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -44,9 +44,26 @@ impl Round {
         for task in tasks {
             outcomes.push(task.await.expect("a runner does not panic"));
         }
+        Self::of(migrator, database, outcomes).await
+    }
+
+    /// Looks at what runners have left, of which these have said something.
+    pub async fn of(migrator: &Migrator, database: &Database, outcomes: Vec<Result<Report, Error>>) -> Self {
         let client = database.connect().await.expect("the server answers");
         let wrong = wrong(migrator, &client, &outcomes).await;
         Self { outcomes, wrong, leaked: leaked(&client).await }
+    }
+
+    /// Whether nothing is wrong and nothing leaked, and nobody has failed but with an error that is allowed.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub fn is_right(&self, allows: impl Fn(&Error) -> bool) -> Result<(), BoxError> {
+        let errors = self.errors().filter(|error| !allows(error));
+        let errors = errors.map(|error| format!("a runner: {:?}: {error}", error.kind()));
+        let leaked = self.leaked.iter().map(|lock| format!("leaked: {lock}"));
+        let not: Vec<_> = self.wrong.iter().cloned().chain(leaked).chain(errors).collect();
+        if not.is_empty() { Ok(()) } else { Err(not.join("\n  ").into()) }
     }
 
     /// The errors of those that have failed.

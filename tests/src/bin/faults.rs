@@ -15,11 +15,15 @@ const USAGE: &str = "usage: faults SWEEP [--rounds N] [--seed S] [--point N]
   drops         the future is dropped at every poll, and while a statement runs
   aborts        the process aborts at every poll, and is killed while a statement runs
   chaos         four processes at once, killed, stopped and cut off, 500 times
+  poolers       eight runners at once behind a pooler: 100 rounds each of transaction mode, of transaction mode that nobody
+                has spoken of, of session mode, and of runners that are aborted or cut off
+  pooler-cuts   the connection to a pooler in transaction mode is cut at every message
   all           all of them
 
 --rounds says how often something random is tried, --seed repeats it, --point tries one point of the other sweeps.";
 
-const SWEEPS: [&str; 6] = ["cuts", "double-cuts", "silences", "drops", "aborts", "chaos"];
+const SWEEPS: [&str; 8] =
+    ["cuts", "double-cuts", "silences", "drops", "aborts", "chaos", "poolers", "pooler-cuts"];
 
 /// How long lock and transaction may be held after a drop.
 const FREE: Duration = Duration::from_secs(1);
@@ -71,6 +75,8 @@ async fn sweep(name: &str, options: &Options) -> Result<Tally, BoxError> {
         "drops" => faults::drops(part, FREE).await,
         "aborts" => faults::aborts(part, &program).await,
         "chaos" => faults::chaos(options.rounds.unwrap_or(500), options.seed(), &program).await,
+        "poolers" => faults::poolers(options.rounds.unwrap_or(100), options.seed()).await,
+        "pooler-cuts" => faults::pooler_cuts(part).await,
         _ => Err(USAGE.into()),
     }
 }

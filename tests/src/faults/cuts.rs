@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use dunlin::{BoxError, Error, ErrorKind, Report};
+use dunlin::{BoxError, Error, ErrorKind};
 
 use crate::{
     database,
@@ -10,13 +10,13 @@ use crate::{
         part::Part,
         peace::Peace,
         runner::{Runner, is_lost},
-        scenario::STEPS,
+        scenario::Scenario,
         sweep::{Outcome, Tally, Trial, sweep},
     },
     proxy::{Cut, Direction, Fault, Proxy, Traffic},
 };
 
-const CUTS: [Cut; 3] = [Cut::Before, Cut::Half, Cut::After];
+pub(crate) const CUTS: [Cut; 3] = [Cut::Before, Cut::Half, Cut::After];
 
 /// How long a run may take that is cut.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -86,7 +86,7 @@ impl Trial for CutRun {
             let struck = proxy.struck();
             let run = tokio::time::timeout(PATIENCE, self.runner.run(&proxy.config())).await;
             match run.map_err(|_| "the run that was cut does not end")? {
-                Ok(report) if number > 0 || has_applied_all(&report) => break,
+                Ok(report) if number > 0 || Scenario::Whole.is_all_of(&report) => break,
                 Ok(report) => return Err(format!("the run that was cut says: {report}").into()),
                 Err(error) if proxy.struck() > struck && self.may_fail_with(&error, peace) => {}
                 Err(error) => return Err(format!("the run that was cut: {:?}: {error}", error.kind()).into()),
@@ -121,10 +121,4 @@ impl fmt::Display for CutRun {
         }
         self.faults.iter().try_for_each(|fault| write!(f, ", {fault}"))
     }
-}
-
-/// Each migration once, in order, whether or not its COMMIT was acknowledged.
-fn has_applied_all(report: &Report) -> bool {
-    let versions = report.applied().map(|done| done.id().version());
-    versions.eq((1..).take(STEPS))
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dunlin::{BoxError, Target};
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::faults::scenario::{EFFECTS, STEPS, migrator};
+use crate::faults::scenario::Scenario;
 
 /// How long a server may take to notice that clients are gone.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,24 +79,23 @@ impl Open {
 
 /// What a run leaves that nothing went wrong with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Footprint(String);
+pub(crate) struct Footprint {
+    scenario: Scenario,
+    left: String,
+}
 
 impl Footprint {
     /// Applies the scenario in peace and looks at what it leaves.
     ///
     /// # Errors
     /// When it is not what the scenario says.
-    pub(crate) async fn of_peace(config: &Config) -> Result<Self, BoxError> {
-        dunlin::migrate(config, NoTls, &migrator()).await?;
-        let footprint = Self::of(&witness(config).await?).await?;
-        match footprint.0.contains(&format!("effects: {EFFECTS}\n")) {
-            true => Ok(footprint),
-            false => Err(format!("a run in peace has left\n{}", footprint.0).into()),
+    pub(crate) async fn of_peace(scenario: Scenario, config: &Config) -> Result<Self, BoxError> {
+        dunlin::migrate(config, NoTls, &scenario.migrator()).await?;
+        let left = left(&witness(config).await?).await?;
+        match left.contains(&format!("effects: {}\n", scenario.effects())) {
+            true => Ok(Self { scenario, left }),
+            false => Err(format!("a run in peace has left\n{left}").into()),
         }
-    }
-
-    async fn of(client: &Client) -> Result<Self, BoxError> {
-        Ok(Self(client.query_one(FOOTPRINT, &[]).await?.get(0)))
     }
 
     /// Applies the scenario once more, in peace, and compares.
@@ -104,18 +103,18 @@ impl Footprint {
     /// # Errors
     /// When the run fails, or leaves anything else.
     pub(crate) async fn converges(&self, config: &Config) -> Result<(), BoxError> {
-        let migrator = migrator();
+        let migrator = self.scenario.migrator();
         let run = dunlin::migrate(config, NoTls, &migrator);
         let run = tokio::time::timeout(Duration::from_secs(90), run).await;
         let report = run
             .map_err(|_| "the run in peace hangs")?
             .map_err(|error| format!("the run in peace: {error}"))?;
-        if report.applied().count() + report.already_applied() < STEPS {
+        if report.applied().count() + report.already_applied() < self.scenario.steps() {
             return Err(format!("the run in peace says: {report}").into());
         }
         let mut client = witness(config).await?;
         Open::until(&client, Open::is_nothing).await.map_err(|error| format!("left open: {error}"))?;
-        self.compare(&Self::of(&client).await?)?;
+        self.compare(&left(&client).await?)?;
         let again = migrator.run(&mut client, Target::Latest).await?;
         match again.flights() {
             1 => Ok(()),
@@ -126,15 +125,19 @@ impl Footprint {
 
 impl Footprint {
     /// The lines that differ are an error.
-    fn compare(&self, left: &Self) -> Result<(), BoxError> {
-        let lines = self.0.lines().zip(left.0.lines()).filter(|(should, is)| should != is);
+    fn compare(&self, left: &str) -> Result<(), BoxError> {
+        let lines = self.left.lines().zip(left.lines()).filter(|(should, is)| should != is);
         let differences: Vec<_> =
             lines.map(|(should, is)| format!("\n  left        {is}\n  instead of  {should}")).collect();
-        match self == left {
+        match self.left == left {
             true => Ok(()),
             false => Err(differences.concat().into()),
         }
     }
+}
+
+async fn left(client: &Client) -> Result<String, BoxError> {
+    Ok(client.query_one(FOOTPRINT, &[]).await?.get(0))
 }
 
 /// A session of the harness, which does not count.

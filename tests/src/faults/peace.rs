@@ -1,13 +1,13 @@
 //! A run that nothing goes wrong with.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use dunlin::BoxError;
+use dunlin::{BoxError, Pooler};
 use tokio_postgres::NoTls;
 
 use crate::{
-    database,
-    faults::{footprint::Footprint, runner::Runner},
+    PgBouncer, database,
+    faults::{footprint::Footprint, pooled::Pooled, runner::Runner, scenario::Scenario},
     proxy::{Cut, Direction, Effect, Fault, Proxy, Traffic},
 };
 
@@ -34,7 +34,27 @@ impl Peace {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let traffic = proxy.traffic();
-        let footprint = Footprint::of_peace(&database.config()).await?;
+        let footprint = Footprint::of_peace(Scenario::Whole, &database.config()).await?;
+        database.drop().await?;
+        Ok(Self { footprint, traffic, connecting })
+    }
+
+    /// That of a run behind a pooler, which has two connections.
+    pub(crate) async fn behind(pooler: &Arc<PgBouncer>) -> Result<Self, BoxError> {
+        let pooled = Pooled::new(pooler).await;
+        let proxy = Proxy::start(&pooled.config()).await;
+        drop(proxy.config().connect(NoTls).await?);
+        let connecting = proxy.traffic();
+        proxy.reset();
+        let migrator = Scenario::Transactional.migrator().pooler(Pooler::Transaction);
+        dunlin::migrate(&proxy.config(), NoTls, &migrator).await?;
+        while proxy.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let traffic = proxy.traffic();
+        pooled.end().await?;
+        let database = database().await;
+        let footprint = Footprint::of_peace(Scenario::Transactional, &database.config()).await?;
         database.drop().await?;
         Ok(Self { footprint, traffic, connecting })
     }

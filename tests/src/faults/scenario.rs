@@ -2,13 +2,57 @@
 
 use std::time::Duration;
 
-use dunlin::{BoxError, Context, MigrationSet, Migrator, RustMigration, SqlMigration};
+use dunlin::{BoxError, Context, MigrationSet, Migrator, Report, RustMigration, SqlMigration};
 
-/// What every step leaves in the table `effects`, in order. The table takes any step twice.
-pub(crate) const EFFECTS: &str = "1 2 3 5a 5b 6a 6c";
+/// Which migrations are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scenario {
+    /// All of the [`migrator`]'s.
+    Whole,
+    /// Those of them that can be applied behind a pooler in transaction mode: all but what is outside a transaction.
+    Transactional,
+}
 
-/// How many migrations there are.
-pub(crate) const STEPS: usize = 6;
+impl Scenario {
+    /// Applies them on a connection that is its own.
+    pub(crate) fn migrator(self) -> Migrator {
+        Migrator::new(self.set()).deadline(Duration::from_secs(60))
+    }
+
+    /// What every step leaves in the table `effects`, in order. The table takes any step twice.
+    pub(crate) fn effects(self) -> &'static str {
+        match self {
+            Self::Whole => "1 2 3 5a 5b 6a 6c",
+            Self::Transactional => "1 2 3 5a 5b",
+        }
+    }
+
+    /// How many migrations there are.
+    pub(crate) fn steps(self) -> usize {
+        self.set().len()
+    }
+
+    /// Whether a run says that it has applied each of them once, in order, whether or not its COMMIT was acknowledged.
+    pub(crate) fn is_all_of(self, report: &Report) -> bool {
+        let (set, applied) = (self.set(), report.applied().map(|done| done.id().version()));
+        applied.eq(set.iter().map(|migration| migration.id().version()))
+    }
+
+    fn set(self) -> MigrationSet {
+        let second = SqlMigration::new(2, "birds", birds()).expect("a migration");
+        let third = format!("{}; UPDATE birds SET song = song || '!'; {}", effect("3"), Nap::Sql.sql());
+        let set = MigrationSet::builder()
+            .sql(1, "effects", effects())
+            .migration(second.with_verify(VERIFY).expect("a verify script"))
+            .sql(3, "sing", third)
+            .rust(5, "code", Code);
+        let set = match self {
+            Self::Whole => set.sql(4, "index", INDEX).sql(6, "vacuum", outside()),
+            Self::Transactional => set,
+        };
+        set.build().expect("a set")
+    }
+}
 
 /// A step that can be made to sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +97,7 @@ impl Nap {
 /// # Panics
 /// If dunlin does not take them.
 pub fn migrator() -> Migrator {
-    let second = SqlMigration::new(2, "birds", birds()).expect("a migration");
-    let set = MigrationSet::builder()
-        .sql(1, "effects", effects())
-        .migration(second.with_verify(VERIFY).expect("a verify script"))
-        .sql(3, "sing", format!("{}; UPDATE birds SET song = song || '!'; {}", effect("3"), Nap::Sql.sql()))
-        .sql(4, "index", "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY birds_song ON birds (song)")
-        .rust(5, "code", Code)
-        .sql(6, "vacuum", outside());
-    Migrator::new(set.build().expect("a set")).deadline(Duration::from_secs(60))
+    Scenario::Whole.migrator()
 }
 
 fn effect(step: &str) -> String {
@@ -80,6 +116,8 @@ fn birds() -> String {
 
 /// It writes what must not stay.
 const VERIFY: &str = "INSERT INTO effects (step) VALUES ('verified'); SELECT count(*) = 50 FROM birds";
+
+const INDEX: &str = "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY birds_song ON birds (song)";
 
 fn outside() -> String {
     let nap = Nap::Outside.sql();

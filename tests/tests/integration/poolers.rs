@@ -13,7 +13,7 @@ use dunlin::{
 use futures_util::future::join_all;
 use tests::{PgBouncer, PoolMode, Proxy, Round, database, server};
 use tokio_postgres::config::Host;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, NoTls};
 
 use crate::support::{exists, history, left_behind, migration, numbered, run, texts};
 
@@ -108,29 +108,9 @@ async fn f01_a_transaction_mode_pool_that_nobody_spoke_of_is_named_and_nothing_i
             for error in round.errors() {
                 assert_eq!(error.kind(), ErrorKind::Pooler, "pool of {pool_size}: {error:?}");
             }
-            assert_eq!(left_with_the_pool(&bouncer, database.name(), pool_size).await, Vec::<String>::new());
+            assert_eq!(bouncer.settings_left(database.name()).await, Vec::<String>::new());
         }
     }
-}
-
-/// The settings of the library that the server connections of a pool still have.
-async fn left_with_the_pool(bouncer: &PgBouncer, database: &str, pool_size: usize) -> Vec<String> {
-    let mut clients = Vec::new();
-    let mut left = Vec::new();
-    for _ in 0..pool_size {
-        let client = bouncer.connect(database).await;
-        // Each transaction holds one of them.
-        let sql = "BEGIN; SELECT name || ' = ' || setting FROM pg_settings \
-                   WHERE name IN ('search_path', 'lock_timeout', 'row_security', 'statement_timeout', 'dunlin.owner') \
-                   AND source = 'session' AND setting <> reset_val";
-        for message in client.simple_query(sql).await.unwrap() {
-            if let SimpleQueryMessage::Row(row) = message {
-                left.push(row.get(0).unwrap().to_owned());
-            }
-        }
-        clients.push(client);
-    }
-    left
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,7 +126,7 @@ async fn f01_runners_that_know_of_a_transaction_mode_pool_apply_everything_once(
                 Vec::<String>::new()
             );
             assert_eq!((round.wrong, round.leaked), (Vec::new(), Vec::new()), "pool of {pool_size}");
-            assert_eq!(left_with_the_pool(&bouncer, database.name(), pool_size).await, Vec::<String>::new());
+            assert_eq!(bouncer.settings_left(database.name()).await, Vec::<String>::new());
         }
     }
 }
@@ -187,7 +167,7 @@ async fn every_kind_of_migration_but_one_runs_behind_a_transaction_mode_pool() {
     assert_eq!(report.applied().count(), 4);
     assert_eq!(direct.query_one("SELECT n FROM app.b", &[]).await.unwrap().get::<_, i64>(0), 1);
     assert_eq!(left_behind(&direct).await, (0, 0));
-    assert_eq!(left_with_the_pool(&bouncer, database.name(), 3).await, Vec::<String>::new());
+    assert_eq!(bouncer.settings_left(database.name()).await, Vec::<String>::new());
     let report = dunlin::migrate(&through, NoTls, &migrator).await.unwrap();
     assert_eq!((report.state(), report.flights()), (State::Current, 1));
 
