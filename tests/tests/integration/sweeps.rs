@@ -62,3 +62,16 @@ async fn f10_replicas_that_are_killed_stopped_and_cut_off_lose_nothing_and_doubl
     let seed = seed();
     assert_right(&faults::chaos(6, seed, program()).await.unwrap(), seed);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f01_runners_behind_a_pooler_lose_nothing_and_double_nothing() {
+    let seed = seed();
+    assert_right(&faults::poolers(3, seed).await.unwrap(), seed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f01_f22_a_cut_of_a_connection_to_a_pooler_loses_nothing_and_doubles_nothing() {
+    let seed = seed();
+    let tally = faults::pooler_cuts(Part::Some { points: 24, seed }).await.unwrap();
+    assert_right(&tally, seed);
+}
