@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::connect::{Connect, Connection, Direct, Tls};
 use crate::jitter::Jitter;
-use crate::migrator::Look;
+use crate::look::Look;
 use crate::progress::Progress;
 use crate::run::{Run, Trip, Work};
 use crate::wire::Wire;

@@ -13,7 +13,7 @@ use crate::history_sql::{Facts, RunName, done_of};
 use crate::jitter::random_name;
 use crate::keeper::Keeper;
 use crate::ledger::Ledger;
-use crate::migrator::Look;
+use crate::look::Look;
 use crate::planner;
 use crate::session::{Local, Session};
 use crate::wire::Wire;
