@@ -110,7 +110,8 @@ async fn go_on(client: &Client) -> Result<(), BoxError> {
 }
 
 /// What is set otherwise than when the session began, apart from what the client does.
-const SETTINGS: &str = "SELECT name FROM pg_settings WHERE source = 'session'";
+const SETTINGS: &str =
+    "SELECT name FROM pg_settings WHERE source = 'session' AND setting <> coalesce(reset_val, '')";
 
 impl fmt::Display for DroppedRun {
     /// `pool, poll 12, sent`.
