@@ -124,10 +124,16 @@ impl Run<'_> {
     /// After the lock was lost: frees it wherever it is, and says so if it is a pooler that has taken it away.
     async fn look_for_pooler(&self, error: Error) -> Error {
         let Some(backend) = self.backend else { return error };
-        match self.free_stray_lock(backend).await {
-            Stray::Here => error,
-            Stray::Freed => Error::pooler(APART, None),
-            Stray::Held(backend) => Error::pooler(APART, Some(backend)),
+        let stray = self.free_stray_lock(backend).await;
+        match (error.kind(), stray) {
+            (ErrorKind::LockLost, Stray::Freed) => Error::pooler(APART, None),
+            (ErrorKind::LockLost, Stray::Held(backend)) => Error::pooler(APART, Some(backend)),
+            // What went wrong before counts.
+            (_, Stray::Held(backend)) => {
+                tracing::error!(backend, "a pooler's server connection still holds the migration lock");
+                error
+            }
+            _ => error,
         }
     }
 }

@@ -61,8 +61,20 @@ impl Migrator {
     ///
     /// A connection that is lost, at whatever point, a COMMIT included, is replaced: the run takes the lock again, reads
     /// what was done, and goes on. That ends with the [`deadline`](Self::deadline), or when the connection was lost three
-    /// times in a row while migrations ran and none got done (nine times where none ran). A first connection that can't be had is an error at once,
-    /// unless the server says that it is starting up or has too many clients.
+    /// times in a row while migrations ran and none got done (nine times where none ran). A first connection that can't be
+    /// had is an error at once, unless the server says that it is starting up or has too many clients.
+    ///
+    /// ```no_run
+    /// # async fn boot(set: dunlin_core::MigrationSet) -> Result<(), Box<dyn std::error::Error>> {
+    /// use dunlin_core::{Direct, Migrator, Target};
+    /// use tokio_postgres::NoTls;
+    ///
+    /// let connect = Direct::new("host=db user=orders".parse()?, NoTls);
+    /// let migrator = Migrator::new(set);
+    /// let report = migrator.run_through(&connect, Target::Latest).await?;
+    /// println!("{report}\n{}", migrator.diagnose(&connect).await?);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -91,6 +103,7 @@ async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> R
         }
         None => connect,
     };
+    // A pooler is gone around.
     let straight;
     let migrator = match migrator.direct {
         Some(_) => {

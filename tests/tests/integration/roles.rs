@@ -1,8 +1,9 @@
 //! A role that logs in and one that owns; a role that may only look.
 
 use dunlin::{ErrorKind, HistoryTable, Ident, MigrationSet, Migrator, Pooler, State, Target};
+use dunlin_test::Database;
 use tests::{Cut, Direction, Fault, PgBouncer, PoolMode, Proxy, database, server};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, Config, NoTls};
 
 use crate::support::{history, left_behind, migration, outside, texts};
 
@@ -22,23 +23,32 @@ fn set() -> MigrationSet {
         .unwrap()
 }
 
+/// A role that owns the schema `app`, one that logs in and is a member of it without its rights, and how that one connects.
+async fn owner_and_login(database: &Database, admin: &Client) -> (String, String, Config) {
+    // The random part of the name: roles are the server's, and a name has 63 bytes.
+    let (_, own) = database.name().rsplit_once('_').unwrap();
+    let (owner, login) = (format!("owner_{own}"), format!("login_{own}"));
+    let roles = format!(
+        "CREATE ROLE \"{owner}\"; CREATE ROLE \"{login}\" LOGIN NOINHERIT; GRANT \"{owner}\" TO \"{login}\"; \
+         CREATE SCHEMA app AUTHORIZATION \"{owner}\""
+    );
+    admin.batch_execute(&roles).await.unwrap();
+    let mut config = database.config();
+    config.user(&login);
+    (owner, login, config)
+}
+
+/// Takes both away with what they own.
+async fn forget(admin: &Client, owner: &str, login: &str) {
+    let sql = format!("DROP OWNED BY \"{owner}\", \"{login}\"; DROP ROLE \"{login}\"; DROP ROLE \"{owner}\"");
+    admin.batch_execute(&sql).await.unwrap();
+}
+
 #[tokio::test]
 async fn f67_a_login_role_migrates_as_the_owner() {
     let database = database().await;
     let admin = database.connect().await.unwrap();
-    let name = database.name();
-    // The random part of the name: roles are the server's, and a name has 63 bytes.
-    let (_, own) = name.rsplit_once('_').unwrap();
-    let (owner, login) = (format!("owner_{own}"), format!("login_{own}"));
-    admin
-        .batch_execute(&format!(
-            "CREATE ROLE \"{owner}\"; CREATE ROLE \"{login}\" LOGIN NOINHERIT; GRANT \"{owner}\" TO \"{login}\"; \
-             CREATE SCHEMA app AUTHORIZATION \"{owner}\""
-        ))
-        .await
-        .unwrap();
-    let mut config = database.config();
-    config.user(&login);
+    let (owner, login, config) = owner_and_login(&database, &admin).await;
     let table = || HistoryTable::new("app", "dunlin_history").unwrap();
     let migrator = |set| Migrator::new(set).history(table()).role(Ident::new(owner.as_str()).unwrap());
 
@@ -87,7 +97,7 @@ async fn f67_a_login_role_migrates_as_the_owner() {
     assert_eq!(user, login, "the caller's session is the caller's");
 
     let bouncer = PgBouncer::start(&server().await.config(), PoolMode::Transaction, 2).await;
-    let mut through = bouncer.config(name);
+    let mut through = bouncer.config(database.name());
     through.user(&login);
     admin.batch_execute("DROP SCHEMA app CASCADE").await.unwrap();
     admin.batch_execute(&format!("CREATE SCHEMA app AUTHORIZATION \"{owner}\"")).await.unwrap();
@@ -95,12 +105,7 @@ async fn f67_a_login_role_migrates_as_the_owner() {
     assert_eq!(dunlin::migrate(&through, NoTls, &pooled).await.unwrap().applied().count(), 4);
     assert_eq!(admin.query_one(sql, &[]).await.unwrap().get::<_, String>(0), owner);
     drop((client, bouncer));
-    admin
-        .batch_execute(&format!(
-            "DROP OWNED BY \"{owner}\", \"{login}\"; DROP ROLE \"{login}\"; DROP ROLE \"{owner}\""
-        ))
-        .await
-        .unwrap();
+    forget(&admin, &owner, &login).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,17 +116,7 @@ async fn f22_what_was_done_before_a_cut_is_read_as_the_owner() {
         for before_the_end in [0, 2, 6, 12, 25, 40] {
             let database = database().await;
             let admin = database.connect().await.unwrap();
-            let (_, own) = database.name().rsplit_once('_').unwrap();
-            let (owner, login) = (format!("owner_{own}"), format!("login_{own}"));
-            admin
-                .batch_execute(&format!(
-                    "CREATE ROLE \"{owner}\"; CREATE ROLE \"{login}\" LOGIN NOINHERIT; GRANT \"{owner}\" TO \"{login}\"; \
-                     CREATE SCHEMA app AUTHORIZATION \"{owner}\""
-                ))
-                .await
-                .unwrap();
-            let mut config = database.config();
-            config.user(&login);
+            let (owner, login, config) = owner_and_login(&database, &admin).await;
             let proxy = Proxy::start(&config).await;
             if let Some(messages) = messages {
                 proxy.arm([Fault::cut(Direction::ToClient, messages - before_the_end, Cut::Before)]);
@@ -135,12 +130,7 @@ async fn f22_what_was_done_before_a_cut_is_read_as_the_owner() {
             assert_eq!(report.applied().count(), 2, "{before_the_end} before the end: {report}");
             messages = messages.or(Some(proxy.traffic().to_client));
             drop(proxy);
-            admin
-                .batch_execute(&format!(
-                    "DROP OWNED BY \"{owner}\", \"{login}\"; DROP ROLE \"{login}\"; DROP ROLE \"{owner}\""
-                ))
-                .await
-                .unwrap();
+            forget(&admin, &owner, &login).await;
         }
     }
 }
@@ -157,7 +147,7 @@ async fn f47_a_role_that_only_looks_verifies_without_writing() {
         .unwrap();
     let migrator = Migrator::new(set.clone());
     migrator.run(&mut admin, Target::Latest).await.unwrap();
-    let role = format!("{}_app", database.name());
+    let role = format!("app_{}", database.name().rsplit_once('_').unwrap().1);
     admin
         .batch_execute(&format!(
             "CREATE ROLE \"{role}\" LOGIN; GRANT SELECT ON a, dunlin_history TO \"{role}\""
