@@ -349,25 +349,31 @@ impl Holder {
     }
 }
 
+impl Holder {
+    /// Who it is, without what to do about it.
+    pub(crate) fn who(&self) -> String {
+        let Some(pid) = self.pid else { return "a prepared transaction".to_owned() };
+        let application = self.application.as_ref().map(|name| format!(", application `{name}`"));
+        let address = self.address.as_deref().unwrap_or("local");
+        let age = self.age.map(|age| format!(", connected for {age} s"));
+        let query = self.query.as_ref().map(|query| {
+            let line: Vec<_> = query.split_whitespace().collect();
+            format!(", last statement `{}`", line.join(" "))
+        });
+        let [application, age, query] = [application, age, query].map(Option::unwrap_or_default);
+        format!("pid {pid}{application}, {address}{age}{query}")
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(pid) = self.pid else {
-            return f.write_str(
-                "it is a prepared transaction, see pg_prepared_xacts and end it with ROLLBACK PREPARED",
-            );
-        };
-        write!(f, "pid {pid}")?;
-        if let Some(application) = &self.application {
-            write!(f, ", application `{application}`")?;
+        match self.pid {
+            Some(pid) => {
+                write!(f, "{}; wait for it, or end it with `SELECT pg_terminate_backend({pid})`", self.who())
+            }
+            None => {
+                write!(f, "it is {}, see pg_prepared_xacts and end it with ROLLBACK PREPARED", self.who())
+            }
         }
-        write!(f, ", {}", self.address.as_deref().unwrap_or("local"))?;
-        if let Some(age) = self.age {
-            write!(f, ", connected for {age} s")?;
-        }
-        if let Some(query) = &self.query {
-            let line: Vec<_> = query.split_whitespace().collect();
-            write!(f, ", last statement `{}`", line.join(" "))?;
-        }
-        write!(f, "; wait for it, or end it with `SELECT pg_terminate_backend({pid})`")
     }
 }

@@ -25,15 +25,8 @@ pub struct LockHolder {
 impl LockHolder {
     pub(crate) fn new(holder: Holder, prepared: &[PreparedTransaction]) -> Self {
         let prepared = prepared.iter().find(|prepared| prepared.holds_lock() && holder.pid.is_none());
-        // The rest of the text is the advice.
-        let text = holder.to_string();
-        let text = text.rsplit_once("; ").map_or(text.as_str(), |(who, _)| who);
         Self {
-            text: match (prepared, holder.pid) {
-                (Some(prepared), _) => format!("a {prepared}"),
-                (None, Some(_)) => text.to_owned(),
-                (None, None) => "a prepared transaction".to_owned(),
-            },
+            text: prepared.map_or_else(|| holder.who(), |prepared| format!("a {prepared}")),
             pid: holder.pid,
             application: holder.application,
             address: holder.address,
