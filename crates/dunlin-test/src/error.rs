@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Connect,
     /// The server refused to create or to drop a database.
     Database,
+    /// A migration or a fixture failed while a template database was made.
+    Migration,
     /// A file or a folder could not be read or written.
     File,
 }
@@ -39,6 +41,7 @@ impl Error {
             }
             Fault::Connect { .. } => ErrorKind::Connect,
             Fault::Create { .. } | Fault::Drop { .. } => ErrorKind::Database,
+            Fault::Migration { .. } | Fault::Fixture { .. } => ErrorKind::Migration,
             Fault::File { .. } => ErrorKind::File,
         }
     }
@@ -108,6 +111,12 @@ pub(crate) enum Fault {
 
     #[error("could not drop the database {name}; drop it by hand, or stop the server")]
     Drop { name: String, source: tokio_postgres::Error },
+
+    #[error("the migrations could not be applied to a test database")]
+    Migration { source: dunlin_core::Error },
+
+    #[error("the fixture {name} failed on a test database")]
+    Fixture { name: String, source: tokio_postgres::Error },
 
     #[error("could not {doing} {}; see that it may be written by this user and that the disk has room", .path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },

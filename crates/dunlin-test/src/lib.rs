@@ -54,6 +54,7 @@ mod database;
 mod error;
 mod server;
 mod source;
+mod test_database;
 mod version;
 
 mod account;
@@ -71,4 +72,5 @@ pub use crate::{
     error::{Error, ErrorKind},
     server::{Origin, Server},
     source::Source,
+    test_database::{TestDatabase, TestDatabaseBuilder},
 };
