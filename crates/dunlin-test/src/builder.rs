@@ -1,4 +1,8 @@
-use std::{env, fmt, sync::Arc};
+use std::{
+    env, fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::{
     account::Account,
@@ -6,9 +10,11 @@ use crate::{
     error::{Attempt, Error, Fault},
     files,
     installation::{self, Installation},
-    process::{self, Process},
+    process::{Process, Sharing},
     provision::Provision,
     server::Server,
+    session::Facts,
+    shared::Shared,
     source::Source,
     version::OLDEST,
     workspace::Workspace,
@@ -41,6 +47,7 @@ pub struct Builder {
     version: Option<u32>,
     durability: Durability,
     settings: Vec<Setting>,
+    sharing: Sharing,
     progress: Progress,
 }
 
@@ -66,6 +73,13 @@ impl Builder {
         Self { durability: Durability::On, ..self }
     }
 
+    /// Shares the server with everybody on this machine who asks for the same one, in this process and in others of this
+    /// user and project: who comes first starts it, the others find it. It stops two seconds after the last one has ended,
+    /// however that came.
+    pub fn shared(self) -> Self {
+        Self { sharing: Sharing::Shared, ..self }
+    }
+
     /// Tells the function in a few words about every step that may take long: what is downloaded, from which
     /// package, to where. The same goes to [`tracing`] at level `info`.
     pub fn on_progress(self, tell: impl Fn(&str) + Send + Sync + 'static) -> Self {
@@ -86,13 +100,24 @@ impl Builder {
             return Server::at(url).await;
         }
         let options = self.complete()?;
+        match options.sharing {
+            Sharing::Private => {
+                let (launched, facts) = options.begin().await?;
+                Ok(Server::owned(launched, facts))
+            }
+            Sharing::Shared => Shared::find_or_start(&options).await,
+        }
+    }
+
+    /// Starts a server, and returns when it takes connections.
+    pub(crate) async fn begin(&self) -> Result<(Launched, Facts), Error> {
         let mut tries = 1..PORTS;
         loop {
-            let options = options.clone();
+            let options = self.clone();
             let launched =
                 tokio::task::spawn_blocking(move || options.launch()).await.map_err(|_| Fault::Lost)??;
             match launched.process.ready().await {
-                Ok(facts) => return Ok(Server::owned(launched, facts)),
+                Ok(facts) => return Ok((launched, facts)),
                 Err(error) if error.is_port_taken() && tries.next().is_some() => {}
                 Err(error) => return Err(error),
             }
@@ -125,6 +150,14 @@ impl Builder {
         Ok(self)
     }
 
+    /// What decides whether two servers are alike, as a name for files.
+    pub(crate) fn likeness(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (&self.source, self.version, self.durability, &self.settings).hash(&mut hasher);
+        env!("CARGO_PKG_VERSION").hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
+    }
+
     /// Finds or provisions the binaries, and starts them on a new data directory.
     fn launch(self) -> Result<Launched, Error> {
         let account = Account::for_server()?;
@@ -132,7 +165,7 @@ impl Builder {
         let installation = self.installation(&account)?;
         let cluster = Cluster::create(&installation, &account, self.durability, &self.settings)?;
         let place = cluster.place;
-        let process = Process::spawn(cluster, &installation, &account, process::free_port()?)?;
+        let process = Process::spawn(cluster, &installation, &account, self.sharing)?;
         Ok(Launched { process, installation, place })
     }
 
@@ -177,7 +210,7 @@ pub(crate) struct Launched {
 }
 
 /// Whether the data must survive a crash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Durability {
     #[default]
     Off,
@@ -185,7 +218,7 @@ pub(crate) enum Durability {
 }
 
 /// One line of `postgresql.conf`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Setting {
     pub(crate) name: String,
     pub(crate) value: String,

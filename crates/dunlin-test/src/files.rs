@@ -2,12 +2,14 @@ use std::{
     env, fs,
     fs::{DirBuilder, File},
     io,
-    io::Read,
+    io::{Read, Write},
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
+
+use rustix::fs::{Mode, OFlags};
 
 use crate::{
     account::Account,
@@ -20,6 +22,10 @@ const MEMORY: &str = "/dev/shm";
 const ROOM: u64 = 1 << 30;
 /// The path of a Unix socket is at most 107 bytes on Linux and 103 on macOS, `/.s.PGSQL.65535` included.
 const LONGEST_FOLDER: usize = 103 - "/.s.PGSQL.65535".len();
+/// The pipe of a shared server, as the watchdog calls it.
+const PIPE: &str = "alive";
+/// What everybody writes into it who comes.
+const ARRIVAL: &[u8] = b".";
 
 /// A server's private folder: the data directory, the socket, the log and the owner's sign of life.
 ///
@@ -30,10 +36,33 @@ pub(crate) struct Folder {
     alive: Alive,
 }
 
-/// The owner's sign of life: a lock that ends with the process and its watchdog, however they end.
+/// The owner's sign of life: a lock that ends with the process and its watchdog, however they end. Everybody who uses a
+/// shared server has one.
 #[derive(Debug)]
 pub(crate) struct Alive {
     locked: File,
+}
+
+/// The write end of a shared server's pipe: its watchdog does not act while there is one.
+#[derive(Debug)]
+pub(crate) struct Pipe {
+    _write: File,
+}
+
+/// Comes into the folder of a shared server, which stays as long as what is returned. `None` if the server has ended or is
+/// about to.
+pub(crate) fn enter(folder: &Path, account: &Account) -> Option<(Pipe, Alive)> {
+    let ours = fs::symlink_metadata(folder).is_ok_and(|data| data.is_dir() && account.may_have_made(&data));
+    if !ours || folder.join("exit").exists() {
+        return None;
+    }
+    // Without a reader, which is the watchdog, this is refused.
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut write = File::from(rustix::fs::open(folder.join(PIPE), flags, Mode::empty()).ok()?);
+    write.write_all(ARRIVAL).ok()?;
+    let locked = File::options().append(true).open(folder.join("owner")).ok()?;
+    locked.try_lock_shared().ok()?;
+    Some((Pipe { _write: write }, Alive { locked }))
 }
 
 /// Where the data of a server lies.
@@ -54,7 +83,7 @@ impl Folder {
         // Locked before it gets the name that sweepers look at, so a file of that name without a lock is a dead one.
         let path = folder.path().join("new");
         let locked = File::create(&path).map_err(Fault::file("create", &path))?;
-        locked.try_lock().map_err(|error| Fault::file("lock", &path)(error.into()))?;
+        locked.try_lock_shared().map_err(|error| Fault::file("lock", &path)(error.into()))?;
         let owner = folder.path().join("owner");
         fs::rename(&path, &owner).map_err(Fault::file("create", &owner))?;
         account.own(folder.path()).map_err(Fault::file("change the owner of", folder.path()))?;
@@ -72,6 +101,21 @@ impl Folder {
     /// The owner's lock, for the watchdog to hold as well.
     pub(crate) fn lock(&self) -> io::Result<File> {
         self.alive.locked.try_clone()
+    }
+
+    /// Makes the pipe of a shared server: the watchdog's end, and the first user's.
+    pub(crate) fn pipe(&self) -> Result<(File, Pipe), Error> {
+        let path = self.path().join(PIPE);
+        let made = Command::new("mkfifo").arg(&path).stdin(Stdio::null()).output();
+        made.map_err(Fault::file("run mkfifo for", &path))?;
+        let open = |options: &mut fs::OpenOptions| options.open(&path).map_err(Fault::file("open", &path));
+        // A reader waits for a writer and the other way round, unless somebody is both.
+        let both = open(File::options().read(true).write(true))?;
+        let read = open(File::options().read(true))?;
+        let mut write = open(File::options().write(true))?;
+        drop(both);
+        write.write_all(ARRIVAL).map_err(Fault::file("write", &path))?;
+        Ok((read, Pipe { _write: write }))
     }
 
     /// Leaves the folder to the watchdog.

@@ -64,6 +64,7 @@ mod installation;
 mod process;
 mod provision;
 mod session;
+mod shared;
 mod workspace;
 
 pub use crate::{

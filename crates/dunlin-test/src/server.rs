@@ -11,8 +11,9 @@ use crate::{
     database::Database,
     error::{Error, Fault},
     files::{self, Place},
-    process::Process,
+    process::{self, Process},
     session::{self, Facts},
+    shared::{Address, Hold},
 };
 
 /// A PostgreSQL server for tests: one of our own that ends with us, or the one that `DATABASE_URL` names.
@@ -42,6 +43,11 @@ enum Access {
         process: Mutex<Option<Process>>,
         url: String,
     },
+    /// Other processes may use it too. What is held keeps it running.
+    Shared {
+        hold: Mutex<Option<Hold>>,
+        url: String,
+    },
     Theirs {
         url: String,
     },
@@ -57,6 +63,18 @@ impl Server {
     /// As [`Builder::start`]: nothing is left behind.
     pub async fn start() -> Result<Self, Error> {
         Self::builder().start().await
+    }
+
+    /// Returns the server that all tests of this user and project share, in this process and in others: `DATABASE_URL`'s
+    /// if that is set, else one that whoever comes first starts. See [`Builder::shared`](Builder::shared).
+    ///
+    /// # Errors
+    /// As [`Builder::start`].
+    ///
+    /// # Cancel safety
+    /// As [`Builder::start`]: nothing is left behind.
+    pub async fn shared() -> Result<Self, Error> {
+        Self::builder().shared().start().await
     }
 
     /// Returns a builder, for a server that is like no other.
@@ -87,7 +105,7 @@ impl Server {
     /// Returns the URL of the maintenance database, with the password: through TCP if the server is our own.
     pub fn url(&self) -> String {
         match &self.inner.access {
-            Access::Own { url, .. } => format!("{url}postgres"),
+            Access::Own { url, .. } | Access::Shared { url, .. } => format!("{url}postgres"),
             Access::Theirs { url } => url.clone(),
         }
     }
@@ -113,7 +131,8 @@ impl Server {
         &self.inner.origin
     }
 
-    /// Stops the server if it is our own, and returns when it is gone with all its data.
+    /// Stops the server if it is our own, and returns when it is gone with all its data. A shared one is only let go: it
+    /// stops when nobody uses it any more.
     ///
     /// The databases and clones that there still are become useless.
     ///
@@ -123,7 +142,14 @@ impl Server {
     /// # Cancel safety
     /// A drop only ends the waiting.
     pub async fn stop(self) -> Result<(), Error> {
-        let Access::Own { process, .. } = &self.inner.access else { return Ok(()) };
+        let process = match &self.inner.access {
+            Access::Own { process, .. } => process,
+            Access::Shared { hold, .. } => {
+                hold.lock().unwrap_or_else(PoisonError::into_inner).take();
+                return Ok(());
+            }
+            Access::Theirs { .. } => return Ok(()),
+        };
         let taken = process.lock().unwrap_or_else(PoisonError::into_inner).take();
         match taken {
             Some(process) => tokio::task::spawn_blocking(|| process.stop()).await.map_err(|_| Fault::Lost)?,
@@ -134,18 +160,18 @@ impl Server {
     pub(crate) fn owned(launched: Launched, facts: Facts) -> Self {
         let Launched { process, installation, place } = launched;
         let from = installation.bin().to_owned();
-        let origin = Origin {
-            text: format!(
-                "PostgreSQL {} from {}, data {}, socket {}/",
-                facts.version,
-                from.display(),
-                if place == Place::Memory { "in memory" } else { "on disk" },
-                process.folder().display(),
-            ),
-        };
-        let (config, url) = (process.config(), process.url(""));
+        let origin = Origin::own(&facts.version, &from, place, process.folder());
+        let (config, url) = (process.config(), process.url());
         let access = Access::Own { process: Mutex::new(Some(process)), url };
         Self { inner: Arc::new(Inner { origin, facts, bin_dir: Some(from), config, access }) }
+    }
+
+    pub(crate) fn shared_at(address: Address, hold: Hold) -> Self {
+        let Address { folder, port, password, facts, bin, place } = address;
+        let origin = Origin::own(&facts.version, &bin, place, &folder);
+        let access = Access::Shared { hold: Mutex::new(Some(hold)), url: process::url(port, &password) };
+        let config = process::config(&folder, port);
+        Self { inner: Arc::new(Inner { origin, facts, bin_dir: Some(bin), config, access }) }
     }
 
     /// Uses the server at the URL.
@@ -167,13 +193,13 @@ impl Server {
     }
 
     pub(crate) fn is_own(&self) -> bool {
-        matches!(self.inner.access, Access::Own { .. })
+        !matches!(self.inner.access, Access::Theirs { .. })
     }
 
     /// The URL of another database of this server.
     pub(crate) fn url_of(&self, database: &str) -> String {
         match &self.inner.access {
-            Access::Own { url, .. } => format!("{url}{database}"),
+            Access::Own { url, .. } | Access::Shared { url, .. } => format!("{url}{database}"),
             Access::Theirs { url } => with_database(url, database),
         }
     }
@@ -190,6 +216,15 @@ impl fmt::Display for Server {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     text: String,
+}
+
+impl Origin {
+    fn own(version: &str, bin: &Path, place: Place, folder: &Path) -> Self {
+        let data = if place == Place::Memory { "in memory" } else { "on disk" };
+        let text =
+            format!("PostgreSQL {version} from {}, data {data}, socket {}/", bin.display(), folder.display());
+        Self { text }
+    }
 }
 
 impl fmt::Display for Origin {

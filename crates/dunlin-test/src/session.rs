@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 pub(crate) struct Facts {
     pub(crate) version: String,
     pub(crate) version_num: u32,
-    has_fsync: bool,
+    pub(crate) has_fsync: bool,
 }
 
 /// Asks the server what it is, and gives its superuser the password for TCP.

@@ -3,7 +3,7 @@ use std::{env, path::PathBuf};
 use crate::error::{Error, Fault};
 
 /// Where the binaries of a throw-away server come from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Source {
     /// What is installed on this machine, else what can be provisioned.

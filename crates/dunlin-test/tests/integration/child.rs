@@ -12,6 +12,8 @@ use dunlin_test::Server;
 use tokio_postgres::config::Host;
 
 const ROLE: &str = "DUNLIN_TEST_ROLE";
+/// What a shared server is called: those of one name are one.
+const LIKENESS: &str = "DUNLIN_TEST_LIKENESS";
 
 /// Not a test of its own: what the processes below run. It starts a server, tells about it, and, if it is to hold it,
 /// waits for the end of its input.
@@ -19,7 +21,11 @@ const ROLE: &str = "DUNLIN_TEST_ROLE";
 async fn run_as_owner() {
     let Ok(role) = env::var(ROLE) else { return };
     let builder = Server::builder().on_progress(|what| println!("\nprogress {what}"));
-    let builder = if role == "particular" { builder.setting("cluster_name", "particular") } else { builder };
+    let builder = match role.as_str() {
+        "particular" => builder.setting("cluster_name", "particular"),
+        "share" => builder.setting("cluster_name", env::var(LIKENESS).unwrap()).shared(),
+        _ => builder,
+    };
     match builder.start().await {
         Ok(server) => {
             if let Some(Host::Unix(folder)) = server.config().get_hosts().first() {
@@ -27,7 +33,7 @@ async fn run_as_owner() {
             }
             let database = server.create_database().await.unwrap();
             println!("\norigin {server}\ndatabase {}\nurl {}\ndone", database.name(), database.url());
-            if role == "hold" {
+            if role == "hold" || role == "share" {
                 io::stdin().lines().for_each(drop);
             }
         }
@@ -48,6 +54,24 @@ impl Owner {
     /// Starts a process that owns a server and holds on to it, and waits until it runs.
     pub(crate) fn hold() -> Self {
         Self::start(env::current_exe().unwrap(), "hold", &[])
+    }
+
+    /// Starts a process that shares the server of this name with others and holds on to it, and waits until it runs.
+    pub(crate) fn share(likeness: &str) -> Self {
+        Self::start(env::current_exe().unwrap(), "share", &[(LIKENESS, likeness)])
+    }
+
+    /// Kills it with -9.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Lets it come to its end.
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        io::copy(&mut self.output, &mut io::sink()).unwrap();
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Starts a process that starts a server, creates a database and ends, and waits for its end. The variables are
@@ -75,7 +99,7 @@ impl Owner {
             command.env_remove(name);
         }
         command.env(ROLE, role).envs(variables.iter().copied());
-        if role == "hold" {
+        if role == "hold" || role == "share" {
             // It may be dropped while it runs, and then complains that nobody listens.
             command.stderr(Stdio::null());
         }

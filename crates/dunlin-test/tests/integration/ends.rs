@@ -13,17 +13,17 @@ use crate::{
     starts::{ask, folder, own},
 };
 
-fn is_gone(folder: &Path) -> bool {
+pub(crate) fn is_gone(folder: &Path) -> bool {
     !folder.exists() && processes_with(&folder.display().to_string()).is_empty()
 }
 
-fn signal(name: &str, pids: &[u32]) {
+pub(crate) fn signal(name: &str, pids: &[u32]) {
     let status = Command::new("kill").arg(name).args(pids.iter().map(u32::to_string)).status().unwrap();
     assert!(status.success());
 }
 
 /// The shells that watch over the server of this folder.
-fn watchdogs(folder: &Path) -> Vec<u32> {
+pub(crate) fn watchdogs(folder: &Path) -> Vec<u32> {
     processes_with(&format!("dunlin-watchdog {}", folder.display()))
 }
 

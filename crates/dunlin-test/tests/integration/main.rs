@@ -12,4 +12,6 @@ mod errors;
 #[cfg(test)]
 mod provisioning;
 #[cfg(test)]
+mod shares;
+#[cfg(test)]
 mod starts;

@@ -1,0 +1,109 @@
+//! Servers that several processes share.
+
+use std::{env, process, thread};
+
+use dunlin_test::Server;
+
+use crate::{
+    child::{Owner, wait_until},
+    ends::{is_gone, signal, watchdogs},
+    starts::{ask, folder},
+};
+
+/// A name that no other test's server has.
+fn likeness(what: &str) -> String {
+    format!("{what} of {}", process::id())
+}
+
+#[test]
+fn processes_that_start_at_once_share_one_server_and_the_last_one_takes_it_along() {
+    let likeness = likeness("at once");
+    let mut owners: Vec<Owner> = thread::scope(|scope| {
+        let starting = [(); 4].map(|()| scope.spawn(|| Owner::share(&likeness)));
+        starting.map(|start| start.join().unwrap()).into()
+    });
+    let folder = owners[0].folder();
+    for owner in &owners {
+        assert_eq!(owner.folder(), folder);
+    }
+
+    // Whoever has started it is among the first three or the last one: it makes no difference.
+    let mut last = owners.pop().unwrap();
+    for owner in &mut owners {
+        owner.kill();
+    }
+    assert_eq!(Owner::share(&likeness).folder(), folder, "it serves who is left and who comes");
+    last.kill();
+
+    wait_until("server, watchdog and folder are gone", || is_gone(&folder));
+}
+
+#[test]
+fn processes_one_after_another_find_the_server_of_the_one_before() {
+    let likeness = likeness("in turn");
+    let first = Owner::share(&likeness);
+    let folder = first.folder();
+    first.end();
+
+    for _ in 0..3 {
+        let next = Owner::share(&likeness);
+        assert_eq!(next.folder(), folder);
+        next.end();
+    }
+
+    wait_until("server, watchdog and folder are gone", || is_gone(&folder));
+    let later = Owner::share(&likeness);
+    assert_ne!(later.folder(), folder, "what has ended is not found again");
+    later.end();
+}
+
+#[tokio::test]
+async fn the_next_start_sweeps_a_shared_server_without_users_and_watchdog() {
+    let likeness = likeness("unwatched");
+    let mut owner = Owner::share(&likeness);
+    let folder = owner.folder();
+    let other = Owner::share(&likeness);
+    signal("-KILL", &watchdogs(&folder));
+    owner.kill();
+
+    Owner::run("owner", &[]);
+    assert!(folder.join("data/postmaster.pid").exists(), "somebody still uses it");
+    other.end();
+    Owner::run("owner", &[]);
+
+    wait_until("the left server and its folder are gone", || is_gone(&folder));
+}
+
+#[tokio::test]
+async fn a_shared_server_that_crashed_is_replaced() {
+    let likeness = likeness("crashed");
+    let first = Owner::share(&likeness);
+    let folder = first.folder();
+    let pid = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+    signal("-KILL", &[pid.lines().next().unwrap().parse().unwrap()]);
+    wait_until("the watchdog has noticed", || folder.join("exit").exists());
+
+    let second = Owner::share(&likeness);
+
+    assert_ne!(second.folder(), folder);
+    second.end();
+    first.end();
+    wait_until("both are gone", || is_gone(&folder));
+}
+
+#[tokio::test]
+async fn within_a_process_all_get_one_server_and_stopping_lets_go_of_it() {
+    if env::var_os("DATABASE_URL").is_some() {
+        return;
+    }
+    let start = || Server::builder().setting("cluster_name", likeness("within")).shared().start();
+    let (one, two) = tokio::try_join!(start(), start()).unwrap();
+    assert_eq!(folder(&one), folder(&two));
+    let folder = folder(&one);
+
+    one.stop().await.unwrap();
+
+    assert_eq!(ask(&two.config(), "SELECT 'alive'").await, "alive");
+    drop(two);
+    wait_until("server, watchdog and folder are gone", || is_gone(&folder));
+}
