@@ -21,7 +21,7 @@ impl Account {
     pub(crate) fn for_server() -> Result<Self, Error> {
         let uid = rustix::process::geteuid();
         if !uid.is_root() {
-            return Ok(Self::Own { uid: uid.as_raw() });
+            return Ok(Self::own());
         }
         let passwd = fs::read_to_string("/etc/passwd").map_err(Fault::file("read", "/etc/passwd"))?;
         // initdb looks its user up by number: a uid without an entry will not do.
@@ -29,6 +29,11 @@ impl Account {
             .iter()
             .find_map(|name| Self::in_passwd(&passwd, name))
             .ok_or_else(|| Fault::NoAccount.into())
+    }
+
+    /// This program's own user.
+    pub(crate) fn own() -> Self {
+        Self::Own { uid: rustix::process::geteuid().as_raw() }
     }
 
     fn in_passwd(passwd: &str, wanted: &str) -> Option<Self> {
@@ -66,7 +71,7 @@ impl Account {
     }
 
     /// Gives the path to this account.
-    pub(crate) fn own(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn give(&self, path: &Path) -> io::Result<()> {
         match self {
             Self::Own { .. } => Ok(()),
             Self::Dropped { uid, gid, .. } => chown(path, Some(*uid), Some(*gid)),

@@ -14,7 +14,7 @@ use crate::{
     provision::Provision,
     server::Server,
     session::Facts,
-    shared::Shared,
+    shared,
     source::Source,
     version::OLDEST,
     workspace::Workspace,
@@ -105,7 +105,7 @@ impl Builder {
                 let (launched, facts) = options.begin().await?;
                 Ok(Server::owned(launched, facts))
             }
-            Sharing::Shared => Shared::find_or_start(&options).await,
+            Sharing::Shared => shared::find_or_start(&options).await,
         }
     }
 

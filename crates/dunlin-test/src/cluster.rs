@@ -111,7 +111,7 @@ impl Prepared<'_> {
         let Some(lock) = self.workspace.try_lock().filter(|_| !kept.is_dir()) else { return Ok(()) };
         let unfinished = self.workspace.unfinished(&lock)?;
         let copy = unfinished.path().join("data");
-        let own = Account::Own { uid: rustix::process::geteuid().as_raw() };
+        let own = Account::own();
         files::copy_tree(data, &copy, &own).map_err(Fault::file("copy the data directory to", &copy))?;
         fs::rename(&copy, kept).map_err(Fault::file("create", kept))
     }

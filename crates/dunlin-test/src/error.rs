@@ -2,10 +2,23 @@ use std::{fmt, io, path::PathBuf};
 
 /// What went wrong with a throw-away server or a database on it.
 ///
-/// The text says what to do about it; [`source`](std::error::Error::source) has the cause.
-#[derive(Debug, thiserror::Error)]
+/// The text says what to do about it; [`source`](std::error::Error::source) has the cause. `Debug`, which is what `unwrap`
+/// prints, is the text with all causes.
+#[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error(#[from] Box<Fault>);
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  because: {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
 
 /// The kinds of [`Error`], for branching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,7 +53,7 @@ impl Error {
                 ErrorKind::Start
             }
             Fault::Connect { .. } => ErrorKind::Connect,
-            Fault::Create { .. } | Fault::Drop { .. } => ErrorKind::Database,
+            Fault::Create { .. } | Fault::Drop { .. } | Fault::Ask { .. } => ErrorKind::Database,
             Fault::Migration { .. } | Fault::Fixture { .. } => ErrorKind::Migration,
             Fault::File { .. } => ErrorKind::File,
         }
@@ -111,6 +124,11 @@ pub(crate) enum Fault {
 
     #[error("could not drop the database {name}; drop it by hand, or stop the server")]
     Drop { name: String, source: tokio_postgres::Error },
+
+    #[error(
+        "the maintenance database did not answer as expected; see that the server runs and takes this role"
+    )]
+    Ask { source: tokio_postgres::Error },
 
     #[error("the migrations could not be applied to a test database")]
     Migration { source: dunlin_core::Error },

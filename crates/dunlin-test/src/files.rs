@@ -24,6 +24,8 @@ const ROOM: u64 = 1 << 30;
 const LONGEST_FOLDER: usize = 103 - "/.s.PGSQL.65535".len();
 /// The pipe of a shared server, as the watchdog calls it.
 const PIPE: &str = "alive";
+/// The file that keeps a shared server running for a while without users, as the watchdog calls it.
+pub(crate) const KEPT: &str = "kept";
 /// What everybody writes into it who comes.
 const ARRIVAL: &[u8] = b".";
 
@@ -86,7 +88,7 @@ impl Folder {
         locked.try_lock_shared().map_err(|error| Fault::file("lock", &path)(error.into()))?;
         let owner = folder.path().join("owner");
         fs::rename(&path, &owner).map_err(Fault::file("create", &owner))?;
-        account.own(folder.path()).map_err(Fault::file("change the owner of", folder.path()))?;
+        account.give(folder.path()).map_err(Fault::file("change the owner of", folder.path()))?;
         Ok(Self { folder, alive: Alive { locked } })
     }
 
@@ -135,7 +137,7 @@ pub(crate) fn parent(durable: bool, account: &Account) -> (PathBuf, Place) {
     (temporary(account), Place::Disk)
 }
 
-fn temporary(account: &Account) -> PathBuf {
+pub(crate) fn temporary(account: &Account) -> PathBuf {
     let folder = env::temp_dir();
     let length = folder.as_os_str().len() + "/dunlin-123456".len();
     if length <= LONGEST_FOLDER && account.reaches(&folder) { folder } else { PathBuf::from("/tmp") }
@@ -196,7 +198,7 @@ fn kill_server(folder: &Path) {
 /// Copies a data directory and gives the copy to the account.
 pub(crate) fn copy_tree(from: &Path, to: &Path, account: &Account) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(to)?;
-    account.own(to)?;
+    account.give(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let copy = to.join(entry.file_name());
@@ -204,7 +206,7 @@ pub(crate) fn copy_tree(from: &Path, to: &Path, account: &Account) -> io::Result
             copy_tree(&entry.path(), &copy, account)?;
         } else {
             fs::copy(entry.path(), &copy)?;
-            account.own(&copy)?;
+            account.give(&copy)?;
         }
     }
     Ok(())

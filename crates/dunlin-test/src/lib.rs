@@ -57,6 +57,20 @@ mod source;
 mod test_database;
 mod version;
 
+mod blueprint;
+mod clean;
+mod home;
+mod home_sql;
+mod keep;
+mod keeper;
+mod lease;
+mod manifest;
+mod names;
+mod stock;
+mod sweep;
+mod template;
+mod will;
+
 mod account;
 mod cluster;
 mod files;

@@ -30,7 +30,7 @@ pub(crate) enum Sharing {
 impl Sharing {
     /// For how many seconds a server waits for the next user when the last one has gone: test programs run one after
     /// another, and under nextest tests do.
-    fn linger(self) -> &'static str {
+    pub(crate) fn linger(self) -> &'static str {
         match self {
             Self::Private => "0",
             Self::Shared => "2",

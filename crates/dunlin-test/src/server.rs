@@ -1,9 +1,10 @@
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use tokio::sync::OnceCell;
 use tokio_postgres::{Config, config::Host};
 
 use crate::{
@@ -11,9 +12,11 @@ use crate::{
     database::Database,
     error::{Error, Fault},
     files::{self, Place},
+    home::Home,
     process::{self, Process},
     session::{self, Facts},
     shared::{Address, Hold},
+    will::Will,
 };
 
 /// A PostgreSQL server for tests: one of our own that ends with us, or the one that `DATABASE_URL` names.
@@ -33,7 +36,12 @@ struct Inner {
     bin_dir: Option<PathBuf>,
     config: Config,
     access: Access,
+    home: OnceCell<Arc<Home>>,
 }
+
+/// The server of [`Server::of_tests`]. Tests are functions without a common owner: what they share stands in a static, and
+/// ends with the process.
+static OF_TESTS: OnceCell<Server> = OnceCell::const_new();
 
 /// How the server is reached, and whether it is ours to stop.
 #[derive(Debug)]
@@ -88,13 +96,9 @@ impl Server {
     /// [`ErrorKind::Database`](crate::ErrorKind::Database) if the server refuses.
     ///
     /// # Cancel safety
-    /// A drop may leave an empty database behind, which is gone with the server if that is our own.
+    /// Nothing is left: a database that was being made then serves the next who asks.
     pub async fn create_database(&self) -> Result<Database, Error> {
-        let name = session::database_name(&files::random_digits()?);
-        session::create(self.config_ref(), &self.inner.facts, &name)
-            .await
-            .map_err(|source| Fault::Create { name: name.clone(), source })?;
-        Ok(Database::new(self.clone(), name))
+        Database::create(self, &self.home().await?).await
     }
 
     /// Returns how to connect to the maintenance database: through the socket if the server is our own.
@@ -163,7 +167,16 @@ impl Server {
         let origin = Origin::own(&facts.version, &from, place, process.folder());
         let (config, url) = (process.config(), process.url());
         let access = Access::Own { process: Mutex::new(Some(process)), url };
-        Self { inner: Arc::new(Inner { origin, facts, bin_dir: Some(from), config, access }) }
+        Self {
+            inner: Arc::new(Inner {
+                origin,
+                facts,
+                bin_dir: Some(from),
+                config,
+                access,
+                home: OnceCell::new(),
+            }),
+        }
     }
 
     pub(crate) fn shared_at(address: Address, hold: Hold) -> Self {
@@ -171,7 +184,16 @@ impl Server {
         let origin = Origin::own(&facts.version, &bin, place, &folder);
         let access = Access::Shared { hold: Mutex::new(Some(hold)), url: process::url(port, &password) };
         let config = process::config(&folder, port);
-        Self { inner: Arc::new(Inner { origin, facts, bin_dir: Some(bin), config, access }) }
+        Self {
+            inner: Arc::new(Inner {
+                origin,
+                facts,
+                bin_dir: Some(bin),
+                config,
+                access,
+                home: OnceCell::new(),
+            }),
+        }
     }
 
     /// Uses the server at the URL.
@@ -184,16 +206,46 @@ impl Server {
         })?;
         let origin = Origin { text: format!("PostgreSQL {} of DATABASE_URL, at {place}", facts.version) };
         Ok(Self {
-            inner: Arc::new(Inner { origin, facts, bin_dir: None, config, access: Access::Theirs { url } }),
+            inner: Arc::new(Inner {
+                origin,
+                facts,
+                bin_dir: None,
+                config,
+                access: Access::Theirs { url },
+                home: OnceCell::new(),
+            }),
         })
+    }
+
+    /// The server that the tests of this process share with each other and with those of other processes.
+    pub(crate) async fn of_tests() -> Result<Self, Error> {
+        OF_TESTS.get_or_try_init(Self::shared).await.cloned()
+    }
+
+    /// What this process has on the server.
+    pub(crate) async fn home(&self) -> Result<Arc<Home>, Error> {
+        let open = async || {
+            let will = match &self.inner.access {
+                Access::Theirs { url } => Some(Will::find_or_make(url, &self.inner.config).await?),
+                Access::Own { .. } | Access::Shared { .. } => None,
+            };
+            Home::open(self.inner.config.clone(), self.inner.facts.clone(), will).await
+        };
+        self.inner.home.get_or_try_init(open).await.cloned()
+    }
+
+    /// Keeps a shared server running for a while after its last user has gone.
+    pub(crate) fn keep_running(&self) {
+        if let Access::Shared { .. } = self.inner.access
+            && let Some(Host::Unix(folder)) = self.inner.config.get_hosts().first()
+            && let Err(error) = fs::write(folder.join(files::KEPT), "")
+        {
+            tracing::debug!(%error, "the server will not outlive its last user");
+        }
     }
 
     pub(crate) fn config_ref(&self) -> &Config {
         &self.inner.config
-    }
-
-    pub(crate) fn is_own(&self) -> bool {
-        !matches!(self.inner.access, Access::Theirs { .. })
     }
 
     /// The URL of another database of this server.

@@ -1,9 +1,6 @@
-//! All SQL that this crate sends.
+//! Connections, and what a server is asked first.
 
-use std::{
-    env,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{env, time::Duration};
 
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
@@ -37,28 +34,6 @@ pub(crate) async fn introduce(
         version_num: field(1).parse().unwrap_or_default(),
         has_fsync: field(2) != "off",
     })
-}
-
-/// Creates an empty database. `template0` because two sessions may copy it at once, and because nobody has left
-/// anything in it.
-///
-/// Since PostgreSQL 15 there are two ways to copy. Copying files forces them out to disk, which costs nothing without fsync:
-/// 9 ms against 18 on an open connection.
-pub(crate) async fn create(config: &Config, facts: &Facts, name: &str) -> Result<(), tokio_postgres::Error> {
-    let strategy = if facts.version_num >= 150_000 && !facts.has_fsync { " STRATEGY FILE_COPY" } else { "" };
-    run(config, &format!("CREATE DATABASE \"{name}\" TEMPLATE template0{strategy}")).await.map(drop)
-}
-
-/// Drops the database with everybody in it.
-pub(crate) async fn drop_database(config: &Config, name: &str) -> Result<(), tokio_postgres::Error> {
-    run(config, &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await.map(drop)
-}
-
-/// A name that no other database has: `dunlin_test_<pid>_<seconds since 1970>_<random>`. Nothing in it needs
-/// quoting.
-pub(crate) fn database_name(random: &str) -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    format!("dunlin_test_{}_{seconds}_{random}", std::process::id())
 }
 
 /// Connects; the connection runs as a task on the current runtime until the client is dropped.

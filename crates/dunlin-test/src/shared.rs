@@ -21,50 +21,53 @@ const ADDRESS: &str = "address";
 /// What keeps a shared server running for this process.
 pub(crate) type Hold = (Pipe, Alive);
 
-/// How a shared server is found again: a file in the workspace, locked while somebody looks for it or starts it, that
-/// holds the path of its folder.
+/// Comes to the server that is like this one, or starts it.
+pub(crate) async fn find_or_start(options: &Builder) -> Result<Server, Error> {
+    let name = format!("server-{}", options.likeness());
+    let found = tokio::task::spawn_blocking(move || {
+        let account = Account::for_server()?;
+        let mut registry = Registry::lock(&name, &account)?;
+        let found = registry.find().and_then(|folder| {
+            let hold = files::enter(&folder, &account)?;
+            Some((Address::read(&folder)?, hold))
+        });
+        Ok::<_, Error>((registry, found))
+    });
+    let (mut registry, found) = found.await.map_err(|_| Fault::Lost)??;
+    if let Some((address, hold)) = found {
+        return Ok(Server::shared_at(address, hold));
+    }
+    let (launched, facts) = options.begin().await?;
+    let Launched { process, installation, place } = launched;
+    let address = Address {
+        folder: process.folder().to_owned(),
+        port: process.port(),
+        password: process.password().to_owned(),
+        facts,
+        bin: installation.bin().to_owned(),
+        place,
+    };
+    address.write()?;
+    registry.tell(&address.folder)?;
+    let hold = process.into_hold().ok_or(Fault::Lost)?;
+    Ok(Server::shared_at(address, hold))
+}
+
+/// How processes of one user find what they share: a file in the workspace that holds the path of a folder, and is locked while
+/// somebody looks for the folder or makes it.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct Registry {
     file: File,
     path: PathBuf,
 }
 
-impl Shared {
-    /// Comes to the server that is like this one, or starts it.
-    pub(crate) async fn find_or_start(options: &Builder) -> Result<Server, Error> {
-        let name = options.likeness();
-        let found = tokio::task::spawn_blocking(move || {
-            let account = Account::for_server()?;
-            let mut shared = Self::lock(&name, &account)?;
-            let found = shared.come(&account);
-            Ok::<_, Error>((shared, found))
-        });
-        let (mut shared, found) = found.await.map_err(|_| Fault::Lost)??;
-        if let Some((address, hold)) = found {
-            return Ok(Server::shared_at(address, hold));
-        }
-        let (launched, facts) = options.begin().await?;
-        let Launched { process, installation, place } = launched;
-        let address = Address {
-            folder: process.folder().to_owned(),
-            port: process.port(),
-            password: process.password().to_owned(),
-            facts,
-            bin: installation.bin().to_owned(),
-            place,
-        };
-        address.write()?;
-        shared.tell(&address.folder)?;
-        let hold = process.into_hold().ok_or(Fault::Lost)?;
-        Ok(Server::shared_at(address, hold))
-    }
-
-    /// Waits until nobody else looks for this server. The lock ends with the value.
-    fn lock(likeness: &str, account: &Account) -> Result<Self, Error> {
+impl Registry {
+    /// Waits until nobody else looks. The lock ends with the value.
+    pub(crate) fn lock(name: &str, account: &Account) -> Result<Self, Error> {
         let workspace = Workspace::find(account);
         fs::create_dir_all(workspace.folder()).map_err(Fault::file("create", workspace.folder()))?;
         let user = rustix::process::geteuid().as_raw();
-        let path = workspace.folder().join(format!("server-{user}-{likeness}"));
+        let path = workspace.folder().join(format!("{name}-{user}"));
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true).mode(0o600);
         let file = options.open(&path).map_err(Fault::file("open", &path))?;
@@ -72,18 +75,14 @@ impl Shared {
         Ok(Self { file, path })
     }
 
-    fn come(&mut self, account: &Account) -> Option<(Address, Hold)> {
+    /// The folder, of which nobody knows whether it is still in use.
+    pub(crate) fn find(&mut self) -> Option<PathBuf> {
         let mut folder = String::new();
         self.file.read_to_string(&mut folder).ok()?;
-        let folder = Path::new(folder.trim_end());
-        if !folder.is_absolute() {
-            return None;
-        }
-        let hold = files::enter(folder, account)?;
-        Some((Address::read(folder)?, hold))
+        Some(PathBuf::from(folder.trim_end())).filter(|folder| folder.is_absolute())
     }
 
-    fn tell(&mut self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn tell(&mut self, folder: &Path) -> Result<(), Error> {
         let written = self.file.set_len(0).and_then(|()| self.file.rewind());
         written
             .and_then(|()| writeln!(self.file, "{}", folder.display()))

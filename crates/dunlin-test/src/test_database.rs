@@ -1,19 +1,22 @@
 use std::{
-    fmt,
+    env, fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use dunlin_core::{MigrationSet, Migrator, Target};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 use crate::{
-    database::Database,
+    blueprint::{Blueprint, Fixture},
     error::{Error, Fault},
+    home::Home,
+    lease::Lease,
     server::Server,
+    session,
 };
 
 /// A database of its own for one test, with the migrations applied.
@@ -38,7 +41,10 @@ pub struct TestDatabase {
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
+    lease: Lease,
+    /// The connection that has cleaned the database, for the first who asks for one.
+    parked: Mutex<Option<Client>>,
+    test: String,
     is_kept: AtomicBool,
 }
 
@@ -69,36 +75,33 @@ impl TestDatabase {
 
     /// Starts a description of a database that is like no other.
     pub fn builder(migrations: &MigrationSet) -> TestDatabaseBuilder {
-        TestDatabaseBuilder {
-            migrations: migrations.clone(),
-            target: Target::Latest,
-            fixtures: Vec::new(),
-            server: None,
-        }
+        TestDatabaseBuilder { blueprint: Blueprint::of(migrations), server: None }
     }
 
     /// Returns the name; it needs no quotes in SQL.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.inner.database.name()
+        self.inner.lease.name()
     }
 
     /// Returns the server that the database is on.
     #[must_use]
     pub fn server(&self) -> &Server {
-        self.inner.database.server()
+        self.inner.lease.server()
     }
 
     /// Returns how to connect to it: through the socket if the server is our own.
     #[must_use]
     pub fn config(&self) -> Config {
-        self.inner.database.config()
+        drop(self.inner.unpark());
+        self.inner.lease.config()
     }
 
     /// Returns its URL, with the password: through TCP if the server is our own.
     #[must_use]
     pub fn url(&self) -> String {
-        self.inner.database.url()
+        drop(self.inner.unpark());
+        self.server().url_of(self.name())
     }
 
     /// Connects. The connection runs as a task on the current runtime, and ends with the client.
@@ -109,7 +112,18 @@ impl TestDatabase {
     /// # Cancel safety
     /// A drop closes the connection.
     pub async fn connect(&self) -> Result<Client, Error> {
-        self.inner.database.connect().await
+        if let Some(parked) = self.inner.unpark().filter(|client| !client.is_closed()) {
+            return Ok(parked);
+        }
+        session::connect(&self.inner.lease.config())
+            .await
+            .map_err(|source| Fault::Connect { to: format!("the database {}", self.name()), source }.into())
+    }
+
+    /// Returns the command that opens the database in psql, with the password.
+    #[must_use]
+    pub fn psql(&self) -> String {
+        format!("psql '{}'", self.server().url_of(self.name()))
     }
 
     /// Keeps the database when the test is over, and prints how to reach it, as for a test that panics.
@@ -118,10 +132,28 @@ impl TestDatabase {
     }
 }
 
+impl Inner {
+    fn unpark(&self) -> Option<Client> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.is_kept.load(Ordering::Relaxed) || thread::panicking() {
-            // The inside comes with the pool of clones.
+        let is_kept = match env::var("DUNLIN_TEST_KEEP").as_deref() {
+            Ok("1") => true,
+            Ok("0") => false,
+            _ => *self.is_kept.get_mut() || thread::panicking(),
+        };
+        if is_kept {
+            self.lease.keep(&self.test);
+            let (name, server) = (self.lease.name(), self.lease.server());
+            let url = server.url_of(name);
+            // Where the test harness shows what a failing test has printed.
+            #[expect(clippy::print_stderr, reason = "it is for who reads the failure of a test")]
+            {
+                eprintln!("the database of {} is kept: {url}\n  psql '{url}'", self.test);
+            }
         }
     }
 }
@@ -130,23 +162,30 @@ impl Drop for Inner {
 #[derive(Clone)]
 #[must_use = "a builder does nothing until `create`"]
 pub struct TestDatabaseBuilder {
-    migrations: MigrationSet,
-    target: Target,
-    fixtures: Vec<(String, String)>,
+    blueprint: Blueprint,
     server: Option<Server>,
 }
 
 impl TestDatabaseBuilder {
     /// Migrates to this target instead of the latest migration.
-    pub fn at(self, target: Target) -> Self {
-        Self { target, ..self }
+    pub fn at(mut self, target: Target) -> Self {
+        self.blueprint.target = target;
+        self
     }
 
     /// Runs this SQL after the migrations and the fixtures before it. The name is for errors.
     ///
     /// Fixtures are part of the template: they run once, however many tests ask for the same.
     pub fn fixture(mut self, name: impl Into<String>, sql: impl Into<String>) -> Self {
-        self.fixtures.push((name.into(), sql.into()));
+        self.blueprint.fixtures.push(Fixture { name: name.into(), sql: sql.into() });
+        self
+    }
+
+    /// Says what the migrator needs besides its set: a role, resources of Rust migrations, another history table.
+    ///
+    /// It does not count for which template is taken: two tests of one set have to say the same.
+    pub fn migrator(mut self, configure: impl Fn(Migrator) -> Migrator + Send + Sync + 'static) -> Self {
+        self.blueprint.configure = Some(Arc::new(configure));
         self
     }
 
@@ -163,27 +202,39 @@ impl TestDatabaseBuilder {
     /// # Cancel safety
     /// As [`TestDatabase::fresh`].
     pub async fn create(self) -> Result<TestDatabase, Error> {
-        let server = match self.server {
-            Some(server) => server,
-            None => Server::start().await?,
+        let (server, home) = self.home().await?;
+        let template = home.template(&self.blueprint).await?;
+        let (lease, parked) = Lease::take(&server, &home, &template).await?;
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        let inner = Inner { lease, parked: Mutex::new(parked), test, is_kept: AtomicBool::new(false) };
+        Ok(TestDatabase { inner: Arc::new(inner) })
+    }
+
+    /// Makes so many databases ahead of need, and the template if there is none, and returns when they are there.
+    ///
+    /// # Errors
+    /// As [`TestDatabase::fresh`].
+    ///
+    /// # Cancel safety
+    /// What was begun goes on in the background.
+    pub async fn prepare(self, count: usize) -> Result<(), Error> {
+        let (_, home) = self.home().await?;
+        let template = home.template(&self.blueprint).await?;
+        home.prepare(&template, count).await
+    }
+
+    async fn home(&self) -> Result<(Server, Arc<Home>), Error> {
+        let server = match &self.server {
+            Some(server) => server.clone(),
+            None => Server::of_tests().await?,
         };
-        let database = server.create_database().await?;
-        dunlin_core::migrate_to(&database.config(), NoTls, &Migrator::new(self.migrations), self.target)
-            .await
-            .map_err(|source| Fault::Migration { source })?;
-        let client = database.connect().await?;
-        for (name, sql) in self.fixtures {
-            client.batch_execute(&sql).await.map_err(|source| Fault::Fixture { name, source })?;
-        }
-        Ok(TestDatabase { inner: Arc::new(Inner { database, is_kept: AtomicBool::new(false) }) })
+        let home = server.home().await?;
+        Ok((server, home))
     }
 }
 
 impl fmt::Debug for TestDatabaseBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestDatabaseBuilder")
-            .field("migrations", &self.migrations.len())
-            .field("target", &self.target)
-            .finish_non_exhaustive()
+        f.debug_struct("TestDatabaseBuilder").field("blueprint", &self.blueprint).finish_non_exhaustive()
     }
 }

@@ -10,7 +10,11 @@ mod ends;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod fresh;
+#[cfg(test)]
 mod provisioning;
+#[cfg(test)]
+mod reuse;
 #[cfg(test)]
 mod shares;
 #[cfg(test)]

@@ -1,0 +1,320 @@
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::{OnceCell, Semaphore};
+use tokio_postgres::{Client, Config};
+
+use crate::{
+    blueprint::Blueprint,
+    error::{Error, Fault},
+    files,
+    home_sql::{self, HomeFacts, Strategy},
+    keep,
+    keeper::Keeper,
+    names::Key,
+    session::Facts,
+    stock::{Ready, Stock},
+    sweep,
+    template::Template,
+    will::Will,
+};
+
+/// How many databases are made ahead of need.
+const AHEAD: usize = 2;
+
+/// What this process has on one server: a connection whose advisory locks are the process' signs of life, the templates
+/// that it knows and the databases that it has.
+///
+/// Every database that the process has is locked by its name. The locks end with the process however it ends, and with the
+/// server: a database whose lock is free belongs to nobody, and who needs one may take it over.
+#[derive(Debug)]
+pub(crate) struct Home {
+    config: Config,
+    server: Facts,
+    facts: HomeFacts,
+    keeper: Keeper,
+    /// What is dropped in the end, on a server that does not end with us.
+    will: Option<Will>,
+    life: Client,
+    /// Connections that are not at work: creating and dropping would hold up who asks for a lock.
+    makers: Mutex<Vec<Client>>,
+    making: Arc<Semaphore>,
+    stocks: Mutex<HashMap<Key, Stock>>,
+    templates: Mutex<HashMap<Key, Arc<OnceCell<Arc<Template>>>>>,
+    /// Behind what is random about the names.
+    counter: AtomicU64,
+}
+
+impl Home {
+    /// Connects, and begins to sweep what the dead have left.
+    pub(crate) async fn open(config: Config, server: Facts, will: Option<Will>) -> Result<Arc<Self>, Error> {
+        let keeper = Keeper::start().map_err(Fault::file("start", "a thread"))?;
+        let life = keeper.connect(&config, "the maintenance database").await?;
+        let mut facts = home_sql::facts(&life).await.map_err(|source| Fault::Ask { source })?;
+        if let Some(will) = &will {
+            facts.names = facts.names.among(will.token());
+        }
+        let processors = thread::available_parallelism().map_or(2, NonZero::get);
+        let random = u64::from_str_radix(files::random_digits()?.get(..16).unwrap_or_default(), 16);
+        let home = Arc::new(Self {
+            config,
+            server,
+            facts,
+            keeper,
+            will,
+            life,
+            makers: Mutex::default(),
+            making: Arc::new(Semaphore::new(processors.max(2))),
+            stocks: Mutex::default(),
+            templates: Mutex::default(),
+            counter: AtomicU64::new(random.unwrap_or_default()),
+        });
+        if home.facts.can_create {
+            let sweeping = Arc::downgrade(&home);
+            home.keeper.spawn(async move {
+                if let Some(home) = sweeping.upgrade() {
+                    sweep::sweep(&home).await;
+                }
+            });
+        }
+        Ok(home)
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn facts(&self) -> &HomeFacts {
+        &self.facts
+    }
+
+    /// The connection that holds the locks.
+    pub(crate) fn life(&self) -> &Client {
+        &self.life
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
+    }
+
+    /// How a database is copied most quickly: [`Strategy::FileCopy`] makes two checkpoints, which write and wait only where
+    /// there is `fsync`.
+    pub(crate) fn strategy(&self) -> Strategy {
+        match self.server {
+            Facts { version_num: ..150_000, .. } => Strategy::Default,
+            Facts { has_fsync: true, .. } => Strategy::WalLog,
+            Facts { has_fsync: false, .. } => Strategy::FileCopy,
+        }
+    }
+
+    /// Gives the template, and builds it if nobody has.
+    pub(crate) async fn template(&self, blueprint: &Blueprint) -> Result<Arc<Template>, Error> {
+        let key = blueprint.key(&self.server);
+        let cell = locked(&self.templates).entry(key).or_default().clone();
+        cell.get_or_try_init(|| Template::find_or_build(self, key, blueprint)).await.cloned()
+    }
+
+    /// Gives a database that is a copy of the template, or was one and is to be cleaned. Whoever gets it gives it back with
+    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard).
+    pub(crate) async fn take(self: &Arc<Self>, template: &Arc<Template>) -> Result<Ready, Error> {
+        let taken = match self.stock(template.key(), Stock::take) {
+            Some(ready) => ready,
+            None => match self.adopt(template).await? {
+                Some(name) => Ready::Used(name),
+                None => self.wait(template).await?,
+            },
+        };
+        if template.key() != Key::Empty {
+            self.make_ahead(template, AHEAD);
+        }
+        Ok(taken)
+    }
+
+    /// Makes copies in the background until so many are free.
+    fn make_ahead(self: &Arc<Self>, template: &Arc<Template>, count: usize) {
+        let missing = self.stock(template.key(), |stock| count.saturating_sub(stock.ahead()));
+        for _ in 0..missing {
+            self.make(template);
+        }
+    }
+
+    /// Makes copies until so many are free, and returns when they are.
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        template: &Arc<Template>,
+        count: usize,
+    ) -> Result<(), Error> {
+        let waiting: Vec<_> = self.stock(template.key(), |stock| {
+            let missing = count.saturating_sub(stock.free());
+            (0..missing).map(|_| stock.wait()).collect()
+        });
+        waiting.iter().for_each(|_| self.make(template));
+        let mut made = Vec::new();
+        for answer in waiting {
+            made.push(answer.await.map_err(|_| Fault::Lost)??);
+        }
+        self.stock(template.key(), |stock| made.into_iter().for_each(|ready| stock.give(ready)));
+        Ok(())
+    }
+
+    /// Notes that somebody may want to look at a database when this process has ended, and drops the one that the same test
+    /// has left before. Returns when that is done.
+    pub(crate) fn keep(self: &Arc<Self>, name: &str, test: &str) {
+        let (home, name, test) = (self.clone(), name.to_owned(), test.to_owned());
+        if let Some(will) = &self.will {
+            will.remove(&name);
+        }
+        let (done, is_done) = mpsc::channel();
+        self.keeper.spawn(async move {
+            if let Err(error) = keep::keep(&home, &name, &test).await {
+                tracing::debug!(%error, name, "could not note that a test database is kept");
+            }
+            let _ = done.send(());
+        });
+        let _ = is_done.recv_timeout(PATIENCE);
+    }
+
+    /// Takes a database back. Where it can't be told whether it is as it was, it is thrown away.
+    pub(crate) fn give_back(self: &Arc<Self>, template: &Template, name: String) {
+        let most = 2 * self.most_at_once();
+        let is_wanted = self.facts.has_counters
+            && template.is_cleanable()
+            && self.stock(template.key(), |stock| stock.free() < most);
+        if is_wanted {
+            self.stock(template.key(), |stock| stock.give(Ready::Used(name)));
+        } else {
+            self.discard(template.key(), name);
+        }
+    }
+
+    /// Drops a database in the background.
+    pub(crate) fn discard(self: &Arc<Self>, key: Key, name: String) {
+        let home = self.clone();
+        self.keeper.spawn(async move {
+            if let Err(error) = home.drop_database(key, &name).await {
+                tracing::debug!(%error, name, "could not drop a test database");
+            }
+        });
+    }
+
+    /// Drops a database, and its lock with it.
+    pub(crate) async fn drop_database(&self, key: Key, name: &str) -> Result<(), Error> {
+        let failed = |source| Fault::Drop { name: name.to_owned(), source };
+        let maker = self.maker().await?;
+        home_sql::drop(&maker, name).await.map_err(failed)?;
+        self.rest(maker);
+        home_sql::unlock(&self.life, name).await.map_err(failed)?;
+        if let Some(will) = &self.will {
+            will.remove(name);
+        }
+        self.stock(key, |stock| stock.disown(name));
+        Ok(())
+    }
+
+    /// A connection to create and drop with.
+    pub(crate) async fn maker(&self) -> Result<Client, Error> {
+        let resting = locked(&self.makers).pop().filter(|maker| !maker.is_closed());
+        match resting {
+            Some(maker) => Ok(maker),
+            None => self.keeper.connect(&self.config, "the maintenance database").await,
+        }
+    }
+
+    /// Lays a connection up that nothing runs on.
+    pub(crate) fn rest(&self, maker: Client) {
+        locked(&self.makers).push(maker);
+    }
+
+    fn most_at_once(&self) -> usize {
+        thread::available_parallelism().map_or(2, NonZero::get).max(4)
+    }
+
+    /// Takes over what somebody who has died has left.
+    async fn adopt(&self, template: &Template) -> Result<Option<String>, Error> {
+        if !self.facts.has_counters || !template.is_cleanable() {
+            return Ok(None);
+        }
+        let ours = self.stock(template.key(), |stock| stock.ours());
+        let prefix = self.facts.names.prefix(template.key());
+        let adopted = home_sql::adopt(&self.life, &prefix, &ours).await;
+        let adopted = adopted.map_err(|source| Fault::Ask { source })?;
+        if let Some(name) = &adopted {
+            self.stock(template.key(), |stock| stock.own(name));
+        }
+        Ok(adopted)
+    }
+
+    /// Waits for a database, of which one is made if nothing comes before it.
+    async fn wait(self: &Arc<Self>, template: &Arc<Template>) -> Result<Ready, Error> {
+        let answer = self.stock(template.key(), Stock::wait);
+        self.make(template);
+        answer.await.map_err(|_| Fault::Lost)?
+    }
+
+    fn make(self: &Arc<Self>, template: &Arc<Template>) {
+        let (home, template) = (self.clone(), template.clone());
+        self.stock(template.key(), Stock::begin);
+        self.keeper.spawn(async move {
+            let made = home.create(&template).await;
+            home.stock(template.key(), |stock| {
+                stock.end();
+                match made {
+                    Ok(name) => stock.give(Ready::New(name)),
+                    Err(error) => stock.fail(error),
+                }
+            });
+        });
+    }
+
+    async fn create(&self, template: &Template) -> Result<String, Error> {
+        let _permit = self.making.acquire().await.map_err(|_| Fault::Lost)?;
+        // Multiplied by an odd number, so that names that are made one after another do not look alike.
+        let count = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let name = self.facts.names.database(template.key(), count);
+        // From here on nobody of this process takes it for one that the dead have left.
+        self.stock(template.key(), |stock| stock.own(&name));
+        let created = self.create_as(template, &name).await;
+        if created.is_err() {
+            self.stock(template.key(), |stock| stock.disown(&name));
+        }
+        created.map(|()| name)
+    }
+
+    async fn create_as(&self, template: &Template, name: &str) -> Result<(), Error> {
+        let failed = |source| Fault::Create { name: name.to_owned(), source };
+        let maker = self.maker().await?;
+        if let Some(will) = &self.will {
+            will.add(name)?;
+        }
+        let lock = home_sql::try_lock(&self.life, name);
+        let create = home_sql::create(&maker, name, template.name(), self.strategy());
+        let (locked, created) = tokio::join!(lock, create);
+        created.map_err(failed)?;
+        if !locked.map_err(failed)? {
+            return Err(Fault::Lost.into());
+        }
+        template.settings().apply(&maker, name).await.map_err(failed)?;
+        self.rest(maker);
+        Ok(())
+    }
+
+    fn stock<T>(&self, key: Key, work: impl FnOnce(&mut Stock) -> T) -> T {
+        work(locked(&self.stocks).entry(key).or_default())
+    }
+}
+
+/// How long the end of a test may take for what has to be done before its process may end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

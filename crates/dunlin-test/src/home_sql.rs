@@ -1,0 +1,202 @@
+//! What is said to the maintenance database: locks, comments, CREATE and DROP.
+
+use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
+
+use crate::names::Names;
+
+/// Of an advisory lock's key: the library's own, so that nobody else's lock is taken for one.
+const SEED: i64 = 0x64_75_6e_6c_69_6e;
+
+/// The first words of the comment on a database that somebody may want to look at.
+pub(crate) const KEPT: &str = "kept by dunlin-test";
+
+/// What a home is like.
+#[derive(Clone, Debug)]
+pub(crate) struct HomeFacts {
+    pub(crate) names: Names,
+    pub(crate) can_create: bool,
+    /// Whether PostgreSQL counts what is changed, and does so before a session has ended (15 and later).
+    pub(crate) has_counters: bool,
+}
+
+pub(crate) async fn facts(client: &Client) -> Result<HomeFacts, tokio_postgres::Error> {
+    let sql = "SELECT d.oid::text, coalesce(hashtext(extract(epoch FROM b.stats_reset)::text), 0)::text, \
+               CASE WHEN r.rolcreatedb OR r.rolsuper THEN 1 ELSE 0 END::text, \
+               CASE WHEN current_setting('server_version_num')::int >= 150000 \
+                    AND current_setting('track_counts')::bool THEN 1 ELSE 0 END::text \
+               FROM pg_database AS d, pg_roles AS r, pg_stat_bgwriter AS b \
+               WHERE d.datname = current_database() AND r.rolname = current_user";
+    let rows = rows(client, sql).await?;
+    let text = |index| rows.first().and_then(|row| row.get(index)).unwrap_or_default();
+    let epoch: i32 = text(1).parse().unwrap_or_default();
+    Ok(HomeFacts {
+        names: Names::new(text(0).parse().unwrap_or_default(), epoch.cast_unsigned()),
+        can_create: text(2) == "1",
+        has_counters: text(3) == "1",
+    })
+}
+
+/// Takes the lock that says that somebody alive has the database; `false` if somebody else has it.
+pub(crate) async fn try_lock(client: &Client, name: &str) -> Result<bool, tokio_postgres::Error> {
+    let rows = rows(client, &format!("SELECT pg_try_advisory_lock({})", key(name))).await?;
+    Ok(rows.first().and_then(|row| row.get(0)) == Some("t"))
+}
+
+/// Waits for the lock.
+pub(crate) async fn lock(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client
+        .batch_execute(&format!(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})",
+            key(name)
+        ))
+        .await
+}
+
+pub(crate) async fn unlock(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("SELECT pg_advisory_unlock({})", key(name))).await
+}
+
+/// Takes over a database whose name begins like this and whose owner has died, apart from ours: a lock is granted to who has
+/// it already.
+pub(crate) async fn adopt(
+    client: &Client,
+    prefix: &str,
+    ours: &[String],
+) -> Result<Option<String>, tokio_postgres::Error> {
+    let ours: Vec<String> = ours.iter().map(|name| literal(name)).collect();
+    let ours = ours.join(", ");
+    let sql = format!(
+        "WITH free AS MATERIALIZED (\
+           SELECT d.oid, d.datname FROM pg_catalog.pg_database AS d \
+           WHERE starts_with(d.datname, {prefix}) AND d.datname <> ALL (ARRAY[{ours}]::text[]) \
+           AND shobj_description(d.oid, 'pg_database') IS NULL) \
+         SELECT datname FROM free WHERE pg_try_advisory_lock(hashtextextended(datname, {SEED})) LIMIT 1",
+        prefix = literal(prefix),
+    );
+    let rows = rows(client, &sql).await?;
+    Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
+}
+
+/// One of this home's databases.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) name: String,
+    pub(crate) is_template: bool,
+    pub(crate) comment: Option<String>,
+}
+
+/// All databases whose names begin as ours do.
+pub(crate) async fn list(client: &Client, names: &Names) -> Result<Vec<Listed>, tokio_postgres::Error> {
+    let [templates, tests] = names.prefixes().map(|prefix| literal(&prefix));
+    let sql = format!(
+        "SELECT datname, datistemplate, left(shobj_description(oid, 'pg_database'), 200) FROM pg_catalog.pg_database \
+         WHERE starts_with(datname, {templates}) OR starts_with(datname, {tests}) ORDER BY datname"
+    );
+    let listed = |row: &SimpleQueryRow| Listed {
+        name: row.get(0).unwrap_or_default().to_owned(),
+        is_template: row.get(1) == Some("t"),
+        comment: row.get(2).map(str::to_owned),
+    };
+    Ok(rows(client, &sql).await?.iter().map(listed).collect())
+}
+
+/// The comment on a template that is complete.
+pub(crate) async fn sealed(client: &Client, name: &str) -> Result<Option<String>, tokio_postgres::Error> {
+    let sql = format!(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_catalog.pg_database \
+         WHERE datname = {} AND datistemplate AND NOT datallowconn",
+        literal(name)
+    );
+    let rows = rows(client, &sql).await?;
+    Ok(rows.first().map(|row| row.get(0).unwrap_or_default().to_owned()))
+}
+
+/// How a database is copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Before PostgreSQL 15 there is no choice.
+    Default,
+    /// Through the write-ahead log: no checkpoint, which is dear with `fsync`.
+    WalLog,
+    /// File by file between two checkpoints, which cost next to nothing without `fsync`.
+    FileCopy,
+}
+
+impl Strategy {
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Default => "",
+            Self::WalLog => " STRATEGY WAL_LOG",
+            Self::FileCopy => " STRATEGY FILE_COPY",
+        }
+    }
+}
+
+pub(crate) async fn create(
+    client: &Client,
+    name: &str,
+    template: &str,
+    strategy: Strategy,
+) -> Result<(), tokio_postgres::Error> {
+    client
+        .batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"{}", strategy.clause()))
+        .await
+}
+
+/// Drops the database with everybody in it.
+pub(crate) async fn drop(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await
+}
+
+/// Takes what protects a template from it, then drops it.
+pub(crate) async fn drop_template(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let there =
+        rows(client, &format!("SELECT FROM pg_catalog.pg_database WHERE datname = {}", literal(name)))
+            .await?;
+    if !there.is_empty() {
+        client.batch_execute(&format!("ALTER DATABASE \"{name}\" IS_TEMPLATE false")).await?;
+    }
+    drop(client, name).await
+}
+
+pub(crate) async fn comment(client: &Client, name: &str, text: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("COMMENT ON DATABASE \"{name}\" IS {}", literal(text))).await
+}
+
+/// Makes a template of a database that is complete: nobody gets in any more, as one session would hold up each copy.
+pub(crate) async fn seal(client: &Client, name: &str, comment: &str) -> Result<(), tokio_postgres::Error> {
+    self::comment(client, name, comment).await?;
+    client
+        .batch_execute(&format!("ALTER DATABASE \"{name}\" WITH ALLOW_CONNECTIONS false IS_TEMPLATE true"))
+        .await
+}
+
+/// How many sessions there are in a database.
+pub(crate) async fn sessions(client: &Client, name: &str) -> Result<u32, tokio_postgres::Error> {
+    let sql = format!(
+        "SELECT pg_stat_get_db_numbackends(oid)::text FROM pg_catalog.pg_database WHERE datname = {}",
+        literal(name)
+    );
+    let rows = rows(client, &sql).await?;
+    Ok(rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or_default())
+}
+
+/// The rows of a simple query: it leaves no prepared statement.
+pub(crate) async fn rows(client: &Client, sql: &str) -> Result<Vec<SimpleQueryRow>, tokio_postgres::Error> {
+    let messages = client.simple_query(sql).await?;
+    let row = |message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    };
+    Ok(messages.into_iter().filter_map(row).collect())
+}
+
+/// A text as SQL has it, whatever `standard_conforming_strings` says.
+pub(crate) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+fn key(name: &str) -> String {
+    format!("hashtextextended({}, {SEED})", literal(name))
+}

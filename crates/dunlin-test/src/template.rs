@@ -1,0 +1,129 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio_postgres::{Client, NoTls};
+
+use crate::{
+    blueprint::Blueprint,
+    error::{Error, Fault},
+    home::Home,
+    home_sql,
+    manifest::{DatabaseSettings, Manifest},
+    names::Key,
+    session,
+};
+
+/// For how long the sessions that built a template may take to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A template database that is complete: sealed, so that nobody gets in, and marked as a template.
+#[derive(Debug)]
+pub(crate) struct Template {
+    key: Key,
+    name: String,
+    manifest: Manifest,
+}
+
+impl Template {
+    /// What databases without migrations are copied from. Nobody has left anything in it.
+    pub(crate) fn empty() -> Arc<Self> {
+        Arc::new(Self { key: Key::Empty, name: "template0".to_owned(), manifest: Manifest::default() })
+    }
+
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    pub(crate) fn settings(&self) -> &DatabaseSettings {
+        &self.manifest.settings
+    }
+
+    /// Whether a used copy may come back.
+    pub(crate) fn is_cleanable(&self) -> bool {
+        self.manifest.is_cleanable
+    }
+
+    /// Finds the template, or builds it.
+    ///
+    /// Whoever comes first builds it, under a lock of its name that ends with the connection. What a builder who has died
+    /// has left is no template yet; the next one drops it and begins anew.
+    pub(crate) async fn find_or_build(
+        home: &Home,
+        key: Key,
+        blueprint: &Blueprint,
+    ) -> Result<Arc<Self>, Error> {
+        let name = home.facts().names.template(key);
+        let asked = |source| Fault::Ask { source };
+        if let Some(found) = Self::find(home.life(), key, &name).await? {
+            return Ok(found);
+        }
+        let builder = home.keeper().connect(home.config(), "the maintenance database").await?;
+        home_sql::lock(&builder, &name).await.map_err(asked)?;
+        if let Some(found) = Self::find(&builder, key, &name).await? {
+            return Ok(found);
+        }
+        let created = async {
+            home_sql::drop_template(&builder, &name).await?;
+            home_sql::create(&builder, &name, "template0", home.strategy()).await
+        };
+        created.await.map_err(|source| Fault::Create { name: name.clone(), source })?;
+        match build(home, &builder, &name, blueprint).await {
+            Ok(manifest) => Ok(Arc::new(Self { key, name, manifest })),
+            Err(error) => {
+                let _ = home_sql::drop(&builder, &name).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn find(client: &Client, key: Key, name: &str) -> Result<Option<Arc<Self>>, Error> {
+        let comment = home_sql::sealed(client, name).await.map_err(|source| Fault::Ask { source })?;
+        // A comment that can't be read is not ours: it is built anew.
+        let manifest = comment.and_then(|comment| Manifest::from_comment(&comment));
+        Ok(manifest.map(|manifest| Arc::new(Self { key, name: name.to_owned(), manifest })))
+    }
+}
+
+/// Fills the database and seals it.
+async fn build(home: &Home, builder: &Client, name: &str, blueprint: &Blueprint) -> Result<Manifest, Error> {
+    let mut config = home.config().clone();
+    config.dbname(name);
+    let migrator = blueprint.migrator();
+    let migrating = dunlin_core::migrate_to(&config, NoTls, &migrator, blueprint.target);
+    migrating.await.map_err(|source| Fault::Migration { source })?;
+    let inside = session::connect(&config).await;
+    let inside =
+        inside.map_err(|source| Fault::Connect { to: format!("the template database {name}"), source })?;
+    for fixture in &blueprint.fixtures {
+        let done = inside.batch_execute(&fixture.sql).await;
+        done.map_err(|source| Fault::Fixture { name: fixture.name.clone(), source })?;
+    }
+    // A fixture may have left settings, a role or a transaction.
+    let asked = |source| Fault::Ask { source };
+    inside.batch_execute("ROLLBACK").await.map_err(asked)?;
+    inside.batch_execute("DISCARD ALL").await.map_err(asked)?;
+    let manifest = Manifest::read(&inside).await.map_err(asked)?;
+    drop(inside);
+    alone(builder, name).await.map_err(asked)?;
+    home_sql::seal(builder, name, &manifest.to_comment()).await.map_err(asked)?;
+    Ok(manifest)
+}
+
+/// Waits until nobody is in the database any more: one session would hold up the first copy.
+async fn alone(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    let began = Instant::now();
+    while home_sql::sessions(client, name).await? > 0 && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What a used database must be like so that the next test gets it.
+
+use dunlin_test::{Server, TestDatabase};
+
+use crate::{
+    fresh::{birds, names},
+    starts::own,
+};
+
+async fn next(server: &Server) -> TestDatabase {
+    TestDatabase::builder(&birds()).server(server).create().await.unwrap()
+}
+
+/// Lets tests that do this use a database until one that was used came back, and returns it.
+async fn again(server: &Server, sql: &str) -> TestDatabase {
+    let mut used = Vec::new();
+    for _ in 0..20 {
+        let database = next(server).await;
+        if used.iter().any(|name| name == database.name()) {
+            return database;
+        }
+        let client = database.connect().await.unwrap();
+        client.batch_execute(sql).await.unwrap();
+        used.push(database.name().to_owned());
+    }
+    panic!("none came back of {used:?}");
+}
+
+/// Lets a test do this, and looks on whether any later test gets its database.
+async fn is_reused(server: &Server, sql: &str) -> bool {
+    let database = next(server).await;
+    let name = database.name().to_owned();
+    database.connect().await.unwrap().batch_execute(sql).await.unwrap();
+    drop(database);
+    for _ in 0..10 {
+        if next(server).await.name() == name {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether this server can tell a clean database.
+fn can_tell(server: &Server) -> bool {
+    server.version_num() >= 150_000
+}
+
+#[tokio::test]
+async fn a_used_database_comes_back_as_it_was() {
+    let server = own().await.unwrap();
+    if !can_tell(&server) {
+        return;
+    }
+    let wear = "INSERT INTO birds (name) SELECT 'bird ' || n FROM generate_series(1, 100) AS n; \
+                DELETE FROM birds WHERE id < 10; UPDATE birds SET weight = 1; \
+                INSERT INTO kinds VALUES ('owl'); DELETE FROM kinds WHERE name = 'gull'; \
+                DELETE FROM dunlin_history WHERE version = 3; SET search_path = nowhere";
+
+    for _ in 0..3 {
+        let database = again(&server, wear).await;
+        let client = database.connect().await.unwrap();
+        assert!(names(&client, "SELECT name FROM birds").await.is_empty());
+        assert_eq!(names(&client, "SELECT name FROM kinds ORDER BY 1").await, ["gull", "wader"]);
+        assert_eq!(names(&client, "SELECT name FROM dunlin_history ORDER BY version").await.len(), 3);
+        let id = "INSERT INTO birds (name) VALUES ('dunlin') RETURNING id::text";
+        assert_eq!(names(&client, id).await, ["1"], "the sequence went back");
+        assert_eq!(names(&client, "SHOW session_replication_role").await, ["origin"]);
+    }
+}
+
+#[tokio::test]
+async fn what_a_test_only_rolled_back_or_read_is_no_hindrance() {
+    let server = own().await.unwrap();
+    for sql in [
+        "SELECT * FROM kinds",
+        "BEGIN; INSERT INTO birds (name) VALUES ('dunlin'); ROLLBACK",
+        "ANALYZE",
+        "VACUUM",
+        "SELECT nextval('birds_id_seq')",
+        "SELECT setval('birds_id_seq', 70, false)",
+    ] {
+        assert_eq!(is_reused(&server, sql).await, can_tell(&server), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_whose_schema_may_differ_does_not_come_back() {
+    let server = own().await.unwrap();
+    for sql in [
+        "CREATE TABLE nests (id int)",
+        "CREATE TABLE nests (id int); DROP TABLE nests",
+        "BEGIN; DROP TABLE birds; ROLLBACK",
+        "ALTER TABLE birds ADD COLUMN age int",
+        "CREATE TEMPORARY TABLE nests (id int)",
+        "CREATE SCHEMA elsewhere",
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE EXTENSION pg_trgm",
+        "COMMENT ON TABLE birds IS 'waders'",
+        "GRANT SELECT ON birds TO PUBLIC",
+        "TRUNCATE birds",
+        "ALTER SEQUENCE birds_id_seq INCREMENT 5",
+        "SELECT lo_create(0)",
+        "CREATE STATISTICS s ON name, weight FROM birds",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''8MB''', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+        "SELECT pg_stat_reset()",
+        "SELECT pg_stat_reset_single_table_counters('pg_class'::regclass)",
+        "INSERT INTO birds (name) SELECT 'bird' FROM generate_series(1, 30000)",
+    ] {
+        assert!(!is_reused(&server, sql).await, "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_keeps_its_database_from_coming_back() {
+    let server = Server::builder().setting("max_prepared_transactions", "5").start().await.unwrap();
+    let prepare = "BEGIN; INSERT INTO birds (name) VALUES ('dunlin'); PREPARE TRANSACTION 'left'";
+
+    assert!(!is_reused(&server, prepare).await);
+}
+
+#[tokio::test]
+async fn who_is_still_in_a_used_database_is_put_out() {
+    let server = own().await.unwrap();
+    if !can_tell(&server) {
+        return;
+    }
+    let database = next(&server).await;
+    let name = database.name().to_owned();
+    let left = database.connect().await.unwrap();
+    left.batch_execute("BEGIN; INSERT INTO birds (name) VALUES ('dunlin')").await.unwrap();
+    drop(database);
+
+    let mut held = Vec::new();
+    while held.iter().all(|database: &TestDatabase| database.name() != name) {
+        assert!(held.len() < 10, "it did not come back");
+        held.push(next(&server).await);
+    }
+
+    assert!(left.batch_execute("COMMIT").await.is_err());
+    let client = held.last().unwrap().connect().await.unwrap();
+    assert!(names(&client, "SELECT name FROM birds").await.is_empty());
+}
