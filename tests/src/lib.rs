@@ -32,7 +32,7 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 /// Returns the server that the tests of this process share. It belongs to no runtime: those of `#[tokio::test]` come
 /// and go.
 pub async fn server() -> &'static Server {
-    let start = || async { Server::start().await.expect("tests need a server") };
+    let start = || async { Server::shared().await.expect("tests need a server") };
     SERVER.get_or_init(start).await
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore};
 use tokio_postgres::{Client, Config};
 
 use crate::{
@@ -44,7 +44,7 @@ pub(crate) struct Home {
     keeper: Keeper,
     /// What is dropped in the end, on a server that does not end with us.
     will: Option<Will>,
-    life: Client,
+    life: AsyncMutex<Arc<Client>>,
     /// Connections that are not at work: creating and dropping would hold up who asks for a lock.
     makers: Mutex<Vec<Client>>,
     making: Arc<Semaphore>,
@@ -71,7 +71,7 @@ impl Home {
             facts,
             keeper,
             will,
-            life,
+            life: AsyncMutex::new(Arc::new(life)),
             makers: Mutex::default(),
             making: Arc::new(Semaphore::new(processors.max(2))),
             stocks: Mutex::default(),
@@ -97,9 +97,19 @@ impl Home {
         &self.facts
     }
 
-    /// The connection that holds the locks.
-    pub(crate) fn life(&self) -> &Client {
-        &self.life
+    /// The connection that holds the locks. If somebody has cut it, another takes them again: a test may end sessions that
+    /// are none of its own.
+    pub(crate) async fn life(&self) -> Result<Arc<Client>, Error> {
+        let mut life = self.life.lock().await;
+        if life.is_closed() {
+            let client = self.keeper.connect(&self.config, "the maintenance database").await?;
+            let ours: Vec<String> = locked(&self.stocks).values().flat_map(Stock::ours).collect();
+            for name in ours {
+                home_sql::try_lock(&client, &name).await.map_err(|source| Fault::Ask { source })?;
+            }
+            *life = Arc::new(client);
+        }
+        Ok(life.clone())
     }
 
     pub(crate) fn keeper(&self) -> &Keeper {
@@ -212,7 +222,7 @@ impl Home {
         let maker = self.maker().await?;
         home_sql::drop(&maker, name).await.map_err(failed)?;
         self.rest(maker);
-        home_sql::unlock(&self.life, name).await.map_err(failed)?;
+        home_sql::unlock(&*self.life().await?, name).await.map_err(failed)?;
         if let Some(will) = &self.will {
             will.remove(name);
         }
@@ -245,7 +255,7 @@ impl Home {
         }
         let ours = self.stock(template.key(), |stock| stock.ours());
         let prefix = self.facts.names.prefix(template.key());
-        let adopted = home_sql::adopt(&self.life, &prefix, &ours).await;
+        let adopted = home_sql::adopt(&*self.life().await?, &prefix, &ours).await;
         let adopted = adopted.map_err(|source| Fault::Ask { source })?;
         if let Some(name) = &adopted {
             self.stock(template.key(), |stock| stock.own(name));
@@ -295,7 +305,8 @@ impl Home {
         if let Some(will) = &self.will {
             will.add(name)?;
         }
-        let lock = home_sql::try_lock(&self.life, name);
+        let life = self.life().await?;
+        let lock = home_sql::try_lock(&life, name);
         let create = home_sql::create(&maker, name, template.name(), self.strategy());
         let (locked, created) = tokio::join!(lock, create);
         created.map_err(failed)?;

@@ -64,7 +64,7 @@ impl Template {
     ) -> Result<Arc<Self>, Error> {
         let name = home.facts().names.template(key);
         let asked = |source| Fault::Ask { source };
-        if let Some(found) = Self::find(home.life(), key, &name).await? {
+        if let Some(found) = Self::find(&*home.life().await?, key, &name).await? {
             return Ok(found);
         }
         let builder = home.keeper().connect(home.config(), "the maintenance database").await?;

@@ -201,7 +201,8 @@ async fn f01_a_worker_whose_keeper_is_gone_writes_nothing() {
     // The second migration ends the transaction that keeps the lock, once.
     direct.batch_execute("CREATE SEQUENCE tries").await.unwrap();
     let kills = "SELECT CASE WHEN nextval('tries') = 1 THEN (SELECT count(pg_terminate_backend(pid)) FROM pg_locks \
-                 WHERE locktype = 'advisory' AND pid <> pg_backend_pid()) END";
+                 WHERE locktype = 'advisory' AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database \
+                 WHERE datname = current_database())) END";
     let set = MigrationSet::builder().sql(1, "a", "CREATE TABLE a (id int)").sql(2, "kills", kills);
     let set = set.rust(3, "nothing", Nothing).sql(4, "b", "CREATE TABLE b (id int)").build().unwrap();
     let migrator = Migrator::new(set).pooler(Pooler::Transaction);
