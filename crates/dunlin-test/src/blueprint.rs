@@ -5,8 +5,13 @@ use std::{
 };
 
 use dunlin_core::{MigrationSet, Migrator, Target};
+use tokio_postgres::Client;
 
-use crate::{names::Key, session::Facts};
+use crate::{
+    error::{Error, Fault},
+    names::Key,
+    session::Facts,
+};
 
 /// How a template database is made.
 #[derive(Clone)]
@@ -42,6 +47,14 @@ impl Blueprint {
         self.fixtures.hash(&mut hasher);
         (server.version_num / 10_000, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
         Key::Of(hasher.finish())
+    }
+
+    pub(crate) async fn run_fixtures(&self, client: &Client) -> Result<(), Error> {
+        for Fixture { name, sql } in &self.fixtures {
+            let done = client.batch_execute(sql).await;
+            done.map_err(|source| Fault::Fixture { name: name.clone(), source })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn migrator(&self) -> Migrator {

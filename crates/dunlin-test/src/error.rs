@@ -53,7 +53,9 @@ impl Error {
                 ErrorKind::Start
             }
             Fault::Connect { .. } => ErrorKind::Connect,
-            Fault::Create { .. } | Fault::Drop { .. } | Fault::Ask { .. } => ErrorKind::Database,
+            Fault::Create { .. } | Fault::CreateSchema { .. } | Fault::Drop { .. } | Fault::Ask { .. } => {
+                ErrorKind::Database
+            }
             Fault::Migration { .. } | Fault::Fixture { .. } => ErrorKind::Migration,
             Fault::File { .. } => ErrorKind::File,
         }
@@ -122,7 +124,12 @@ pub(crate) enum Fault {
     #[error("could not create the database {name}; does the role have CREATEDB?")]
     Create { name: String, source: tokio_postgres::Error },
 
-    #[error("could not drop the database {name}; drop it by hand, or stop the server")]
+    #[error(
+        "could not create the schema {name}; may the role create schemas in the database of DATABASE_URL?"
+    )]
+    CreateSchema { name: String, source: tokio_postgres::Error },
+
+    #[error("could not drop {name}; drop it by hand, or stop the server")]
     Drop { name: String, source: tokio_postgres::Error },
 
     #[error(

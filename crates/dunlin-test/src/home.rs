@@ -17,7 +17,8 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Fault},
     files,
-    home_sql::{self, HomeFacts, Strategy},
+    home_sql::{self, HomeFacts, Kind, Strategy},
+    isolation::Isolation,
     keep,
     keeper::Keeper,
     names::Key,
@@ -78,14 +79,17 @@ impl Home {
             templates: Mutex::default(),
             counter: AtomicU64::new(random.unwrap_or_default()),
         });
-        if home.facts.can_create {
-            let sweeping = Arc::downgrade(&home);
-            home.keeper.spawn(async move {
-                if let Some(home) = sweeping.upgrade() {
-                    sweep::sweep(&home).await;
-                }
-            });
+        if !home.facts.can_create {
+            tracing::warn!(
+                "the role may not create databases: each test gets a schema; see `Isolation::Schema` for what that does not keep apart"
+            );
         }
+        let sweeping = Arc::downgrade(&home);
+        home.keeper.spawn(async move {
+            if let Some(home) = sweeping.upgrade() {
+                sweep::sweep(&home).await;
+            }
+        });
         Ok(home)
     }
 
@@ -114,6 +118,11 @@ impl Home {
 
     pub(crate) fn keeper(&self) -> &Keeper {
         &self.keeper
+    }
+
+    /// What keeps tests apart where they do not say.
+    pub(crate) fn isolation(&self) -> Isolation {
+        if self.facts.can_create { Isolation::Database } else { Isolation::Schema }
     }
 
     /// How a database is copied most quickly: [`Strategy::FileCopy`] makes two checkpoints, which write and wait only where
@@ -178,14 +187,14 @@ impl Home {
 
     /// Notes that somebody may want to look at a database when this process has ended, and drops the one that the same test
     /// has left before. Returns when that is done.
-    pub(crate) fn keep(self: &Arc<Self>, name: &str, test: &str) {
+    pub(crate) fn keep(self: &Arc<Self>, kind: Kind, name: &str, test: &str) {
         let (home, name, test) = (self.clone(), name.to_owned(), test.to_owned());
         if let Some(will) = &self.will {
             will.remove(&name);
         }
         let (done, is_done) = mpsc::channel();
         self.keeper.spawn(async move {
-            if let Err(error) = keep::keep(&home, &name, &test).await {
+            if let Err(error) = keep::keep(&home, kind, &name, &test).await {
                 tracing::debug!(%error, name, "could not note that a test database is kept");
             }
             let _ = done.send(());
@@ -218,9 +227,38 @@ impl Home {
 
     /// Drops a database, and its lock with it.
     pub(crate) async fn drop_database(&self, key: Key, name: &str) -> Result<(), Error> {
+        self.remove(Kind::Database, key, name).await
+    }
+
+    /// Creates a schema that nobody else has, in the maintenance database.
+    pub(crate) async fn create_schema(&self, key: Key) -> Result<String, Error> {
+        let name = self.new_name(key);
+        let failed = |source| Fault::CreateSchema { name: name.clone(), source };
+        if let Some(will) = &self.will {
+            will.add(Kind::Schema, &name)?;
+        }
+        home_sql::try_lock(&*self.life().await?, &name).await.map_err(failed)?;
+        self.stock(key, |stock| stock.own(&name));
+        let maker = self.maker().await?;
+        home_sql::create_schema(&maker, &name).await.map_err(failed)?;
+        self.rest(maker);
+        Ok(name)
+    }
+
+    /// Drops a schema in the background.
+    pub(crate) fn drop_schema(self: &Arc<Self>, key: Key, name: String) {
+        let home = self.clone();
+        self.keeper.spawn(async move {
+            if let Err(error) = home.remove(Kind::Schema, key, &name).await {
+                tracing::debug!(%error, name, "could not drop the schema of a test");
+            }
+        });
+    }
+
+    async fn remove(&self, kind: Kind, key: Key, name: &str) -> Result<(), Error> {
         let failed = |source| Fault::Drop { name: name.to_owned(), source };
         let maker = self.maker().await?;
-        home_sql::drop(&maker, name).await.map_err(failed)?;
+        home_sql::drop(&maker, kind, name).await.map_err(failed)?;
         self.rest(maker);
         home_sql::unlock(&*self.life().await?, name).await.map_err(failed)?;
         if let Some(will) = &self.will {
@@ -287,9 +325,7 @@ impl Home {
 
     async fn create(&self, template: &Template) -> Result<String, Error> {
         let _permit = self.making.acquire().await.map_err(|_| Fault::Lost)?;
-        // Multiplied by an odd number, so that names that are made one after another do not look alike.
-        let count = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let name = self.facts.names.database(template.key(), count);
+        let name = self.new_name(template.key());
         // From here on nobody of this process takes it for one that the dead have left.
         self.stock(template.key(), |stock| stock.own(&name));
         let created = self.create_as(template, &name).await;
@@ -303,7 +339,7 @@ impl Home {
         let failed = |source| Fault::Create { name: name.to_owned(), source };
         let maker = self.maker().await?;
         if let Some(will) = &self.will {
-            will.add(name)?;
+            will.add(Kind::Database, name)?;
         }
         let life = self.life().await?;
         let lock = home_sql::try_lock(&life, name);
@@ -316,6 +352,12 @@ impl Home {
         template.settings().apply(&maker, name).await.map_err(failed)?;
         self.rest(maker);
         Ok(())
+    }
+
+    fn new_name(&self, key: Key) -> String {
+        // Multiplied by an odd number, so that names that are made one after another do not look alike.
+        let count = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.facts.names.database(key, count)
     }
 
     fn stock<T>(&self, key: Key, work: impl FnOnce(&mut Stock) -> T) -> T {

@@ -77,22 +77,51 @@ pub(crate) async fn adopt(
     Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
 }
 
-/// One of this home's databases.
+/// What a test has of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Database,
+    Schema,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "DATABASE",
+            Self::Schema => "SCHEMA",
+        }
+    }
+
+    /// Drops it, with everybody or everything in it. Names of ours need no quotes.
+    pub(crate) fn drop(self, name: &str) -> String {
+        let all = match self {
+            Self::Database => "WITH (FORCE)",
+            Self::Schema => "CASCADE",
+        };
+        format!("DROP {} IF EXISTS \"{name}\" {all}", self.as_str())
+    }
+}
+
+/// One of this home's databases, or of its schemas.
 #[derive(Clone, Debug)]
 pub(crate) struct Listed {
+    pub(crate) kind: Kind,
     pub(crate) name: String,
     pub(crate) is_template: bool,
     pub(crate) comment: Option<String>,
 }
 
-/// All databases whose names begin as ours do.
+/// All databases and schemas whose names begin as ours do.
 pub(crate) async fn list(client: &Client, names: &Names) -> Result<Vec<Listed>, tokio_postgres::Error> {
     let [templates, tests] = names.prefixes().map(|prefix| literal(&prefix));
     let sql = format!(
         "SELECT datname, datistemplate, left(shobj_description(oid, 'pg_database'), 200) FROM pg_catalog.pg_database \
-         WHERE starts_with(datname, {templates}) OR starts_with(datname, {tests}) ORDER BY datname"
+         WHERE starts_with(datname, {templates}) OR starts_with(datname, {tests}) \
+         UNION ALL SELECT nspname, NULL, left(obj_description(oid, 'pg_namespace'), 200) FROM pg_catalog.pg_namespace \
+         WHERE starts_with(nspname, {tests}) ORDER BY 1"
     );
     let listed = |row: &SimpleQueryRow| Listed {
+        kind: if row.get(1).is_some() { Kind::Database } else { Kind::Schema },
         name: row.get(0).unwrap_or_default().to_owned(),
         is_template: row.get(1) == Some("t"),
         comment: row.get(2).map(str::to_owned),
@@ -143,9 +172,13 @@ pub(crate) async fn create(
         .await
 }
 
-/// Drops the database with everybody in it.
-pub(crate) async fn drop(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute(&format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)")).await
+/// Drops a database with everybody in it, or a schema with everything.
+pub(crate) async fn drop(client: &Client, kind: Kind, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&kind.drop(name)).await
+}
+
+pub(crate) async fn create_schema(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("CREATE SCHEMA \"{name}\"")).await
 }
 
 /// Takes what protects a template from it, then drops it.
@@ -156,16 +189,21 @@ pub(crate) async fn drop_template(client: &Client, name: &str) -> Result<(), tok
     if !there.is_empty() {
         client.batch_execute(&format!("ALTER DATABASE \"{name}\" IS_TEMPLATE false")).await?;
     }
-    drop(client, name).await
+    drop(client, Kind::Database, name).await
 }
 
-pub(crate) async fn comment(client: &Client, name: &str, text: &str) -> Result<(), tokio_postgres::Error> {
-    client.batch_execute(&format!("COMMENT ON DATABASE \"{name}\" IS {}", literal(text))).await
+pub(crate) async fn comment(
+    client: &Client,
+    kind: Kind,
+    name: &str,
+    text: &str,
+) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("COMMENT ON {} \"{name}\" IS {}", kind.as_str(), literal(text))).await
 }
 
 /// Makes a template of a database that is complete: nobody gets in any more, as one session would hold up each copy.
 pub(crate) async fn seal(client: &Client, name: &str, comment: &str) -> Result<(), tokio_postgres::Error> {
-    self::comment(client, name, comment).await?;
+    self::comment(client, Kind::Database, name, comment).await?;
     client
         .batch_execute(&format!("ALTER DATABASE \"{name}\" WITH ALLOW_CONNECTIONS false IS_TEMPLATE true"))
         .await

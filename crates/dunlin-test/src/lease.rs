@@ -6,6 +6,7 @@ use crate::{
     clean::{self, Dirty},
     error::Error,
     home::Home,
+    home_sql::Kind,
     server::Server,
     session,
     stock::Ready,
@@ -89,7 +90,7 @@ impl Lease {
 
     /// Leaves the database where it is when the process has ended, for people to look at.
     pub(crate) fn keep(&mut self, test: &str) {
-        self.home.keep(&self.name, test);
+        self.home.keep(Kind::Database, &self.name, test);
         self.server.keep_running();
         self.end = End::Leave;
     }

@@ -61,11 +61,13 @@ mod blueprint;
 mod clean;
 mod home;
 mod home_sql;
+mod isolation;
 mod keep;
 mod keeper;
 mod lease;
 mod manifest;
 mod names;
+mod schema_lease;
 mod stock;
 mod sweep;
 mod template;
@@ -85,6 +87,7 @@ pub use crate::{
     builder::Builder,
     database::Database,
     error::{Error, ErrorKind},
+    isolation::Isolation,
     server::{Origin, Server},
     source::Source,
     test_database::{TestDatabase, TestDatabaseBuilder},

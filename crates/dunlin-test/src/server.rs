@@ -244,8 +244,26 @@ impl Server {
         }
     }
 
+    /// For how long a database that is kept can be looked at, for people.
+    pub(crate) fn keeps_until(&self) -> &'static str {
+        match self.inner.access {
+            Access::Own { .. } => "until its server is stopped, with this process at the latest",
+            Access::Shared { .. } => "until an hour after the last test has ended",
+            Access::Theirs { .. } => "for a day",
+        }
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
     pub(crate) fn config_ref(&self) -> &Config {
         &self.inner.config
+    }
+
+    /// The URL of the maintenance database, with a schema that comes before `public`.
+    pub(crate) fn url_with_search_path(&self, schema: &str) -> String {
+        with_search_path(&self.url(), schema)
     }
 
     /// The URL of another database of this server.
@@ -299,6 +317,15 @@ fn place(config: &Config) -> String {
     format!("{}{port}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
+/// Puts a setting of `search_path` into a connection string.
+fn with_search_path(url: &str, schema: &str) -> String {
+    if !url.contains("://") {
+        return format!("{url} options='-c search_path={schema},public'");
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}options=-c%20search_path%3D{schema}%2Cpublic")
+}
+
 /// Puts another database into a connection string: the path of a URL, or `dbname` of keywords and values (the last
 /// one counts).
 fn with_database(url: &str, database: &str) -> String {
@@ -328,6 +355,17 @@ mod tests {
             let changed = with_database(url, "two");
             assert_eq!(changed, wanted);
             assert_eq!(changed.parse::<Config>().unwrap().get_dbname(), Some("two"), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_schema_is_put_into_the_string_as_an_option() {
+        for url in
+            ["postgres://me@here/one", "postgres://me@here/one?sslmode=disable", "host=/tmp dbname=one"]
+        {
+            let changed = with_search_path(url, "mine");
+            let options = changed.parse::<Config>().unwrap().get_options().map(str::to_owned);
+            assert_eq!(options.as_deref(), Some("-c search_path=mine,public"), "{changed}");
         }
     }
 

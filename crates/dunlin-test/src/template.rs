@@ -9,11 +9,14 @@ use crate::{
     blueprint::Blueprint,
     error::{Error, Fault},
     home::Home,
-    home_sql,
-    manifest::{DatabaseSettings, Manifest},
+    home_sql::{self, Kind},
+    manifest::{self, DatabaseSettings, Manifest},
     names::Key,
     session,
 };
+
+/// How many seconds may pass until a use is noted again.
+const DAY: u64 = 86_400;
 
 /// For how long the sessions that built a template may take to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,9 +67,11 @@ impl Template {
     ) -> Result<Arc<Self>, Error> {
         let name = home.facts().names.template(key);
         let asked = |source| Fault::Ask { source };
-        if let Some(found) = Self::find(&*home.life().await?, key, &name).await? {
+        let life = home.life().await?;
+        if let Some(found) = Self::find(&life, key, &name).await? {
             return Ok(found);
         }
+        drop(life);
         let builder = home.keeper().connect(home.config(), "the maintenance database").await?;
         home_sql::lock(&builder, &name).await.map_err(asked)?;
         if let Some(found) = Self::find(&builder, key, &name).await? {
@@ -80,7 +85,7 @@ impl Template {
         match build(home, &builder, &name, blueprint).await {
             Ok(manifest) => Ok(Arc::new(Self { key, name, manifest })),
             Err(error) => {
-                let _ = home_sql::drop(&builder, &name).await;
+                let _ = home_sql::drop(&builder, Kind::Database, &name).await;
                 Err(error)
             }
         }
@@ -88,8 +93,15 @@ impl Template {
 
     async fn find(client: &Client, key: Key, name: &str) -> Result<Option<Arc<Self>>, Error> {
         let comment = home_sql::sealed(client, name).await.map_err(|source| Fault::Ask { source })?;
+        let Some(comment) = comment else { return Ok(None) };
         // A comment that can't be read is not ours: it is built anew.
-        let manifest = comment.and_then(|comment| Manifest::from_comment(&comment));
+        let manifest = Manifest::from_comment(&comment);
+        if let Some(manifest) = &manifest
+            && Manifest::last_used(&comment).is_none_or(|used| manifest::now().saturating_sub(used) > DAY)
+        {
+            let noted = home_sql::comment(client, Kind::Database, name, &manifest.to_comment()).await;
+            noted.map_err(|source| Fault::Ask { source })?;
+        }
         Ok(manifest.map(|manifest| Arc::new(Self { key, name: name.to_owned(), manifest })))
     }
 }
@@ -104,10 +116,7 @@ async fn build(home: &Home, builder: &Client, name: &str, blueprint: &Blueprint)
     let inside = session::connect(&config).await;
     let inside =
         inside.map_err(|source| Fault::Connect { to: format!("the template database {name}"), source })?;
-    for fixture in &blueprint.fixtures {
-        let done = inside.batch_execute(&fixture.sql).await;
-        done.map_err(|source| Fault::Fixture { name: fixture.name.clone(), source })?;
-    }
+    blueprint.run_fixtures(&inside).await?;
     // A fixture may have left settings, a role or a transaction.
     let asked = |source| Fault::Ask { source };
     inside.batch_execute("ROLLBACK").await.map_err(asked)?;

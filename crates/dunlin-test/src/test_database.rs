@@ -14,7 +14,9 @@ use crate::{
     blueprint::{Blueprint, Fixture},
     error::{Error, Fault},
     home::Home,
+    isolation::Isolation,
     lease::Lease,
+    schema_lease::SchemaLease,
     server::Server,
     session,
 };
@@ -41,7 +43,7 @@ pub struct TestDatabase {
 
 #[derive(Debug)]
 struct Inner {
-    lease: Lease,
+    place: Place,
     /// The connection that has cleaned the database, for the first who asks for one.
     parked: Mutex<Option<Client>>,
     test: String,
@@ -75,33 +77,53 @@ impl TestDatabase {
 
     /// Starts a description of a database that is like no other.
     pub fn builder(migrations: &MigrationSet) -> TestDatabaseBuilder {
-        TestDatabaseBuilder { blueprint: Blueprint::of(migrations), server: None }
+        TestDatabaseBuilder { blueprint: Blueprint::of(migrations), server: None, isolation: None }
     }
 
-    /// Returns the name; it needs no quotes in SQL.
+    /// Returns the name of the database, or of the schema where there is no database for each test; it needs no quotes in
+    /// SQL.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.inner.lease.name()
+        self.inner.place.name()
+    }
+
+    /// Returns what keeps this test apart from others.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        match self.inner.place {
+            Place::Database(_) => Isolation::Database,
+            Place::Schema(_) => Isolation::Schema,
+        }
+    }
+
+    /// Returns a migrator for a test that migrates: with the history where it is.
+    #[must_use]
+    pub fn migrator(&self, migrations: &MigrationSet) -> Migrator {
+        let migrator = Migrator::new(migrations.clone());
+        match &self.inner.place {
+            Place::Database(_) => migrator,
+            Place::Schema(schema) => schema.migrator(migrator),
+        }
     }
 
     /// Returns the server that the database is on.
     #[must_use]
     pub fn server(&self) -> &Server {
-        self.inner.lease.server()
+        self.inner.place.server()
     }
 
     /// Returns how to connect to it: through the socket if the server is our own.
     #[must_use]
     pub fn config(&self) -> Config {
         drop(self.inner.unpark());
-        self.inner.lease.config()
+        self.inner.place.config()
     }
 
     /// Returns its URL, with the password: through TCP if the server is our own.
     #[must_use]
     pub fn url(&self) -> String {
         drop(self.inner.unpark());
-        self.server().url_of(self.name())
+        self.inner.place.url()
     }
 
     /// Connects. The connection runs as a task on the current runtime, and ends with the client.
@@ -115,7 +137,7 @@ impl TestDatabase {
         if let Some(parked) = self.inner.unpark().filter(|client| !client.is_closed()) {
             return Ok(parked);
         }
-        session::connect(&self.inner.lease.config())
+        session::connect(&self.inner.place.config())
             .await
             .map_err(|source| Fault::Connect { to: format!("the database {}", self.name()), source }.into())
     }
@@ -123,7 +145,7 @@ impl TestDatabase {
     /// Returns the command that opens the database in psql, with the password.
     #[must_use]
     pub fn psql(&self) -> String {
-        format!("psql '{}'", self.server().url_of(self.name()))
+        format!("psql '{}'", self.inner.place.url())
     }
 
     /// Keeps the database when the test is over, and prints how to reach it, as for a test that panics.
@@ -146,14 +168,57 @@ impl Drop for Inner {
             _ => *self.is_kept.get_mut() || thread::panicking(),
         };
         if is_kept {
-            self.lease.keep(&self.test);
-            let (name, server) = (self.lease.name(), self.lease.server());
-            let url = server.url_of(name);
+            self.place.keep(&self.test);
+            let (url, end) = (self.place.url(), self.place.server().keeps_until());
             // Where the test harness shows what a failing test has printed.
             #[expect(clippy::print_stderr, reason = "it is for who reads the failure of a test")]
             {
-                eprintln!("the database of {} is kept: {url}\n  psql '{url}'", self.test);
+                eprintln!("the database of {} is kept {end}: {url}\n  psql '{url}'", self.test);
             }
+        }
+    }
+}
+
+/// Where a test's tables are.
+#[derive(Debug)]
+enum Place {
+    Database(Lease),
+    Schema(SchemaLease),
+}
+
+impl Place {
+    fn name(&self) -> &str {
+        match self {
+            Self::Database(lease) => lease.name(),
+            Self::Schema(lease) => lease.name(),
+        }
+    }
+
+    fn server(&self) -> &Server {
+        match self {
+            Self::Database(lease) => lease.server(),
+            Self::Schema(lease) => lease.server(),
+        }
+    }
+
+    fn config(&self) -> Config {
+        match self {
+            Self::Database(lease) => lease.config(),
+            Self::Schema(lease) => lease.config(),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Database(lease) => lease.server().url_of(lease.name()),
+            Self::Schema(lease) => lease.url(),
+        }
+    }
+
+    fn keep(&mut self, test: &str) {
+        match self {
+            Self::Database(lease) => lease.keep(test),
+            Self::Schema(lease) => lease.keep(test),
         }
     }
 }
@@ -164,6 +229,7 @@ impl Drop for Inner {
 pub struct TestDatabaseBuilder {
     blueprint: Blueprint,
     server: Option<Server>,
+    isolation: Option<Isolation>,
 }
 
 impl TestDatabaseBuilder {
@@ -194,6 +260,11 @@ impl TestDatabaseBuilder {
         Self { server: Some(server.clone()), ..self }
     }
 
+    /// Says what keeps tests apart. Without it that is a database, or a schema where the role may not create databases.
+    pub fn isolation(self, isolation: Isolation) -> Self {
+        Self { isolation: Some(isolation), ..self }
+    }
+
     /// Gives the database.
     ///
     /// # Errors
@@ -203,14 +274,24 @@ impl TestDatabaseBuilder {
     /// As [`TestDatabase::fresh`].
     pub async fn create(self) -> Result<TestDatabase, Error> {
         let (server, home) = self.home().await?;
-        let template = home.template(&self.blueprint).await?;
-        let (lease, parked) = Lease::take(&server, &home, &template).await?;
+        let (place, parked) = match self.isolation.unwrap_or_else(|| home.isolation()) {
+            Isolation::Database => {
+                let template = home.template(&self.blueprint).await?;
+                let (lease, parked) = Lease::take(&server, &home, &template).await?;
+                (Place::Database(lease), parked)
+            }
+            Isolation::Schema => {
+                let lease = SchemaLease::create(&server, &home, &self.blueprint).await?;
+                (Place::Schema(lease), None)
+            }
+        };
         let test = thread::current().name().unwrap_or("a test").to_owned();
-        let inner = Inner { lease, parked: Mutex::new(parked), test, is_kept: AtomicBool::new(false) };
+        let inner = Inner { place, parked: Mutex::new(parked), test, is_kept: AtomicBool::new(false) };
         Ok(TestDatabase { inner: Arc::new(inner) })
     }
 
-    /// Makes so many databases ahead of need, and the template if there is none, and returns when they are there.
+    /// Makes so many databases ahead of need, and the template if there is none, and returns when they are there. Schemas are
+    /// not made ahead.
     ///
     /// # Errors
     /// As [`TestDatabase::fresh`].
@@ -219,6 +300,9 @@ impl TestDatabaseBuilder {
     /// What was begun goes on in the background.
     pub async fn prepare(self, count: usize) -> Result<(), Error> {
         let (_, home) = self.home().await?;
+        if self.isolation.unwrap_or_else(|| home.isolation()) == Isolation::Schema {
+            return Ok(());
+        }
         let template = home.template(&self.blueprint).await?;
         home.prepare(&template, count).await
     }

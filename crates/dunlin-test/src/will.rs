@@ -18,6 +18,7 @@ use crate::{
     account::Account,
     error::{Error, Fault},
     files::{self, Folder},
+    home_sql::Kind,
     process::Sharing,
     shared::{Hold, Registry},
 };
@@ -40,7 +41,7 @@ rm -rf "$folder"
 "#;
 
 /// What is to be dropped on a server that is not our own when all who share this have ended, however they end: a file for each
-/// database, in a folder that the processes of this user and project share.
+/// database or schema, in a folder that the processes of this user and project share.
 ///
 /// A test's process ends without a word to anybody: what shall not stay has to be said before.
 #[derive(Debug)]
@@ -96,20 +97,19 @@ impl Will {
         u32::try_from(hasher.finish() >> 32).unwrap_or_default()
     }
 
-    /// Has the database dropped in the end. Called before there is one.
-    pub(crate) fn add(&self, database: &str) -> Result<(), Error> {
-        let path = self.entry(database);
-        fs::write(&path, query(&format!("DROP DATABASE IF EXISTS \"{database}\" WITH (FORCE)")))
-            .map_err(Fault::file("write", path))
+    /// Has the database, or the schema, dropped in the end. Called before there is one.
+    pub(crate) fn add(&self, kind: Kind, name: &str) -> Result<(), Error> {
+        let path = self.entry(name);
+        fs::write(&path, query(&kind.drop(name))).map_err(Fault::file("write", path))
     }
 
-    /// Leaves the database where it is.
-    pub(crate) fn remove(&self, database: &str) {
-        let _ = fs::remove_file(self.entry(database));
+    /// Leaves it where it is.
+    pub(crate) fn remove(&self, name: &str) {
+        let _ = fs::remove_file(self.entry(name));
     }
 
-    fn entry(&self, database: &str) -> PathBuf {
-        self.folder.join("will").join(database)
+    fn entry(&self, name: &str) -> PathBuf {
+        self.folder.join("will").join(name)
     }
 }
 

@@ -2,18 +2,36 @@
 
 use std::{
     env,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     path::PathBuf,
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use dunlin_test::Server;
+use dunlin_test::{Server, TestDatabase};
 use tokio_postgres::config::Host;
+
+use crate::fresh::birds;
 
 const ROLE: &str = "DUNLIN_TEST_ROLE";
 /// What a shared server is called: those of one name are one.
 const LIKENESS: &str = "DUNLIN_TEST_LIKENESS";
+
+/// Not a test of its own: a test with a database of birds, in a process of its own, on the server that tests share. It
+/// says what its database is, and passes, fails, or waits for the end of its input.
+#[tokio::test]
+async fn run_as_test() {
+    let Ok(role) = env::var(ROLE) else { return };
+    let database = TestDatabase::fresh(&birds()).await.unwrap();
+    let client = database.connect().await.unwrap();
+    client.batch_execute("INSERT INTO birds (name) VALUES ('dunlin')").await.unwrap();
+    println!("\ndatabase {}\nurl {}\npsql {}\ndone", database.name(), database.url(), database.psql());
+    match role.as_str() {
+        "fail" => panic!("as it should"),
+        "hold" => io::stdin().lines().for_each(drop),
+        _ => {}
+    }
+}
 
 /// Not a test of its own: what the processes below run. It starts a server, tells about it, and, if it is to hold it,
 /// waits for the end of its input.
@@ -61,6 +79,19 @@ impl Owner {
         Self::start(env::current_exe().unwrap(), "share", &[(LIKENESS, likeness)])
     }
 
+    /// Starts a process with a test in it, and waits until the test has its database.
+    pub(crate) fn test(role: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as("child::run_as_test", env::current_exe().unwrap(), role, variables)
+    }
+
+    /// Waits for its end, and returns whether it was a success and what it has complained about.
+    pub(crate) fn outcome(mut self) -> (bool, String) {
+        io::copy(&mut self.output, &mut io::sink()).unwrap();
+        let mut complaints = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        (self.child.wait().unwrap().success(), complaints)
+    }
+
     /// Kills it with -9.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
@@ -90,12 +121,16 @@ impl Owner {
     }
 
     fn start(program: PathBuf, role: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as("child::run_as_owner", program, role, variables)
+    }
+
+    fn start_as(test: &str, program: PathBuf, role: &str, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(program);
-        command
-            .args(["child::run_as_owner", "--exact", "--nocapture"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        for name in ["DATABASE_URL", "DUNLIN_POSTGRES", "DUNLIN_POSTGRES_VERSION"] {
+        command.args([test, "--exact", "--nocapture"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if role == "pass" || role == "fail" {
+            command.stderr(Stdio::piped());
+        }
+        for name in ["DATABASE_URL", "DUNLIN_TEST_KEEP", "DUNLIN_POSTGRES", "DUNLIN_POSTGRES_VERSION"] {
             command.env_remove(name);
         }
         command.env(ROLE, role).envs(variables.iter().copied());

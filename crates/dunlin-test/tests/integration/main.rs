@@ -12,9 +12,13 @@ mod errors;
 #[cfg(test)]
 mod fresh;
 #[cfg(test)]
+mod kept;
+#[cfg(test)]
 mod provisioning;
 #[cfg(test)]
 mod reuse;
+#[cfg(test)]
+mod schemas;
 #[cfg(test)]
 mod shares;
 #[cfg(test)]

@@ -1,0 +1,117 @@
+//! What becomes of a test's database when the test is over.
+
+use std::time::Instant;
+
+use dunlin_test::{Server, TestDatabase};
+
+use crate::{
+    child::Owner,
+    fresh::{birds, databases},
+    starts::{ask, own},
+};
+
+/// The databases that are no templates, once all has gone that shall go.
+async fn left(server: &Server, count: usize) -> Vec<String> {
+    let began = Instant::now();
+    loop {
+        let left: Vec<String> =
+            databases(server).await.into_iter().filter(|name| name.starts_with("dunlin_test")).collect();
+        if left.len() == count {
+            return left;
+        }
+        assert!(began.elapsed().as_secs() < 30, "{left:?} are left");
+    }
+}
+
+#[tokio::test]
+async fn a_test_that_passes_leaves_nothing_but_the_template() {
+    let server = own().await.unwrap();
+
+    let passed = Owner::test("pass", &[("DATABASE_URL", &server.url())]);
+
+    assert!(passed.outcome().0);
+    assert!(left(&server, 0).await.is_empty());
+    let [template] = &databases(&server).await[..] else { panic!("one template stays") };
+    assert!(template.starts_with("dunlin_template_"));
+}
+
+#[tokio::test]
+async fn a_test_that_fails_keeps_its_database_and_says_how_to_reach_it_and_the_next_failure_replaces_it() {
+    let server = own().await.unwrap();
+    let url = server.url();
+    let fail = || Owner::test("fail", &[("DATABASE_URL", &url)]);
+
+    let first = fail();
+    let name = first.said("database")[0].to_owned();
+    let command = format!("psql '{}'", first.said("url")[0]);
+    assert_eq!(first.said("psql"), [command.as_str()]);
+    let said = format!(
+        "the database of child::run_as_test is kept for a day: {}\n  {command}\n",
+        first.said("url")[0]
+    );
+    let (is_success, complaints) = first.outcome();
+    assert!(!is_success && complaints.contains(&said), "{complaints}");
+    assert_eq!(left(&server, 1).await, std::slice::from_ref(&name));
+    let mut config = server.config();
+    config.dbname(&name);
+    assert_eq!(ask(&config, "SELECT name FROM birds").await, "dunlin");
+
+    let second = fail();
+    let other = second.said("database")[0].to_owned();
+    assert!(!second.outcome().0);
+    assert_ne!(other, name);
+    assert_eq!(left(&server, 1).await, [other]);
+}
+
+#[tokio::test]
+async fn dunlin_test_keep_keeps_all_or_none() {
+    let server = own().await.unwrap();
+    let url = server.url();
+
+    let kept = Owner::test("pass", &[("DATABASE_URL", &url), ("DUNLIN_TEST_KEEP", "1")]);
+    let name = kept.said("database")[0].to_owned();
+    assert!(kept.outcome().0);
+    assert_eq!(left(&server, 1).await, std::slice::from_ref(&name));
+
+    let failed = Owner::test("fail", &[("DATABASE_URL", &url), ("DUNLIN_TEST_KEEP", "0")]);
+    assert!(!failed.outcome().0);
+    assert_eq!(left(&server, 1).await, [name]);
+}
+
+#[tokio::test]
+async fn of_two_runs_at_once_one_is_killed_and_the_other_keeps_its_database() {
+    let server = own().await.unwrap();
+    let url = server.url();
+    let mut killed = Owner::test("hold", &[("DATABASE_URL", &url)]);
+    let living = Owner::test("hold", &[("DATABASE_URL", &url)]);
+    killed.kill();
+
+    // Each start sweeps.
+    for _ in 0..3 {
+        assert!(Owner::test("pass", &[("DATABASE_URL", &url)]).outcome().0);
+    }
+
+    let mut config = server.config();
+    config.dbname(living.said("database")[0]);
+    assert_eq!(ask(&config, "SELECT name FROM birds").await, "dunlin");
+    living.end();
+    left(&server, 0).await;
+}
+
+#[tokio::test]
+async fn a_database_can_be_kept_by_name() {
+    let server = own().await.unwrap();
+    let database = TestDatabase::builder(&birds()).server(&server).create().await.unwrap();
+    let name = database.name().to_owned();
+
+    database.keep();
+    drop(database);
+
+    let mut config = server.config();
+    config.dbname(&name);
+    let comment =
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()";
+    let test = std::thread::current().name().unwrap().to_owned();
+    let comment = ask(&config, comment).await;
+    assert!(comment.starts_with(&format!("kept by dunlin-test for {test} since ")), "{comment}");
+}
