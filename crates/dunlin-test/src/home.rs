@@ -21,6 +21,7 @@ use crate::{
     isolation::Isolation,
     keep,
     keeper::Keeper,
+    manifest::Manifest,
     names::Key,
     session::Facts,
     stock::{Ready, Stock},
@@ -125,14 +126,26 @@ impl Home {
         if self.facts.can_create { Isolation::Database } else { Isolation::Schema }
     }
 
-    /// How a database is copied most quickly: [`Strategy::FileCopy`] makes two checkpoints, which write and wait only where
-    /// there is `fsync`.
-    pub(crate) fn strategy(&self) -> Strategy {
+    /// How a database is copied most quickly. Copying files makes two checkpoints and brings each file to the disk, which is dear
+    /// with `fsync` and next to nothing without: 2 s against 0.1 s through the log for 10 MB on a slow disk, 0.35 s against 1.0 s
+    /// for 217 MB without `fsync` (PostgreSQL 18, XFS), and 0.08 s where blocks are shared.
+    pub(crate) fn strategy(&self, manifest: &Manifest) -> Strategy {
         match self.server {
             Facts { version_num: ..150_000, .. } => Strategy::Default,
             Facts { has_fsync: true, .. } => Strategy::WalLog,
+            Facts { has_fsync: false, .. } if manifest.can_share_blocks => Strategy::FileClone,
             Facts { has_fsync: false, .. } => Strategy::FileCopy,
         }
+    }
+
+    /// Finds out whether the file system under a finished template can share blocks: by trying it.
+    pub(crate) async fn can_share_blocks(&self, builder: &Client, key: Key, template: &str) -> bool {
+        if self.server.version_num < 180_000 || self.server.has_fsync {
+            return false;
+        }
+        let probe = self.new_name(key);
+        let created = home_sql::create(builder, &probe, template, Strategy::FileClone).await.is_ok();
+        created && home_sql::drop(builder, Kind::Database, &probe).await.is_ok()
     }
 
     /// Gives the template, and builds it if nobody has.
@@ -343,7 +356,7 @@ impl Home {
         }
         let life = self.life().await?;
         let lock = home_sql::try_lock(&life, name);
-        let create = home_sql::create(&maker, name, template.name(), self.strategy());
+        let create = home_sql::create(&maker, name, template.name(), self.strategy(template.manifest()));
         let (locked, created) = tokio::join!(lock, create);
         created.map_err(failed)?;
         if !locked.map_err(failed)? {

@@ -149,6 +149,8 @@ pub(crate) enum Strategy {
     WalLog,
     /// File by file between two checkpoints, which cost next to nothing without `fsync`.
     FileCopy,
+    /// The same on a file system that shares blocks between files (PostgreSQL 18 on XFS, Btrfs, ZFS or APFS).
+    FileClone,
 }
 
 impl Strategy {
@@ -156,7 +158,7 @@ impl Strategy {
         match self {
             Self::Default => "",
             Self::WalLog => " STRATEGY WAL_LOG",
-            Self::FileCopy => " STRATEGY FILE_COPY",
+            Self::FileCopy | Self::FileClone => " STRATEGY FILE_COPY",
         }
     }
 }
@@ -167,9 +169,14 @@ pub(crate) async fn create(
     template: &str,
     strategy: Strategy,
 ) -> Result<(), tokio_postgres::Error> {
-    client
-        .batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"{}", strategy.clause()))
-        .await
+    let create = format!("CREATE DATABASE \"{name}\" TEMPLATE \"{template}\"{}", strategy.clause());
+    if strategy != Strategy::FileClone {
+        return client.batch_execute(&create).await;
+    }
+    client.batch_execute("SET file_copy_method = clone").await?;
+    let created = client.batch_execute(&create).await;
+    client.batch_execute("RESET file_copy_method").await?;
+    created
 }
 
 /// Drops a database with everybody in it, or a schema with everything.

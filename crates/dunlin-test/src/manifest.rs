@@ -26,6 +26,8 @@ pub(crate) struct Manifest {
     pub(crate) seeds: Vec<Seed>,
     pub(crate) sequences: Vec<Sequence>,
     pub(crate) settings: DatabaseSettings,
+    /// Whether the file system under the template can share the blocks of its files with a copy.
+    pub(crate) can_share_blocks: bool,
     /// Whether a copy can be cleaned at all.
     pub(crate) is_cleanable: bool,
 }
@@ -56,6 +58,7 @@ impl Manifest {
             seeds: seeds(client).await?,
             sequences: sequences(client).await?,
             settings: DatabaseSettings::read(client).await?,
+            can_share_blocks: false,
             is_cleanable: is_cleanable(client).await?,
         };
         client.batch_execute("ROLLBACK").await?;

@@ -79,10 +79,10 @@ impl Template {
         }
         let created = async {
             home_sql::drop_template(&builder, &name).await?;
-            home_sql::create(&builder, &name, "template0", home.strategy()).await
+            home_sql::create(&builder, &name, "template0", home.strategy(&Manifest::default())).await
         };
         created.await.map_err(|source| Fault::Create { name: name.clone(), source })?;
-        match build(home, &builder, &name, blueprint).await {
+        match build(home, &builder, key, &name, blueprint).await {
             Ok(manifest) => Ok(Arc::new(Self { key, name, manifest })),
             Err(error) => {
                 let _ = home_sql::drop(&builder, Kind::Database, &name).await;
@@ -107,7 +107,13 @@ impl Template {
 }
 
 /// Fills the database and seals it.
-async fn build(home: &Home, builder: &Client, name: &str, blueprint: &Blueprint) -> Result<Manifest, Error> {
+async fn build(
+    home: &Home,
+    builder: &Client,
+    key: Key,
+    name: &str,
+    blueprint: &Blueprint,
+) -> Result<Manifest, Error> {
     let mut config = home.config().clone();
     config.dbname(name);
     let migrator = blueprint.migrator();
@@ -121,9 +127,10 @@ async fn build(home: &Home, builder: &Client, name: &str, blueprint: &Blueprint)
     let asked = |source| Fault::Ask { source };
     inside.batch_execute("ROLLBACK").await.map_err(asked)?;
     inside.batch_execute("DISCARD ALL").await.map_err(asked)?;
-    let manifest = Manifest::read(&inside).await.map_err(asked)?;
+    let mut manifest = Manifest::read(&inside).await.map_err(asked)?;
     drop(inside);
     alone(builder, name).await.map_err(asked)?;
+    manifest.can_share_blocks = home.can_share_blocks(builder, key, name).await;
     home_sql::seal(builder, name, &manifest.to_comment()).await.map_err(asked)?;
     Ok(manifest)
 }
