@@ -82,6 +82,7 @@
 mod builder;
 mod database;
 mod error;
+mod from_test_database;
 mod server;
 mod source;
 mod test_database;
@@ -103,6 +104,12 @@ mod sweep;
 mod template;
 mod will;
 
+#[doc(hidden)]
+pub mod attribute;
+mod migrations;
+mod outcome;
+mod scope;
+
 mod account;
 mod cluster;
 mod files;
@@ -113,12 +120,16 @@ mod session;
 mod shared;
 mod workspace;
 
+#[doc(hidden)]
+pub use crate::attribute as __private;
 pub use crate::{
     builder::Builder,
     database::Database,
     error::{Error, ErrorKind},
+    from_test_database::FromTestDatabase,
     isolation::Isolation,
     server::{Origin, Server},
     source::Source,
     test_database::{TestDatabase, TestDatabaseBuilder},
 };
+pub use dunlin_core::BoxError;

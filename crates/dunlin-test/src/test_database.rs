@@ -17,6 +17,7 @@ use crate::{
     isolation::Isolation,
     lease::Lease,
     schema_lease::SchemaLease,
+    scope,
     server::Server,
     session,
 };
@@ -287,7 +288,9 @@ impl TestDatabaseBuilder {
         };
         let test = thread::current().name().unwrap_or("a test").to_owned();
         let inner = Inner { place, parked: Mutex::new(parked), test, is_kept: AtomicBool::new(false) };
-        Ok(TestDatabase { inner: Arc::new(inner) })
+        let database = TestDatabase { inner: Arc::new(inner) };
+        scope::register(&database);
+        Ok(database)
     }
 
     /// Makes so many databases ahead of need, and the template if there is none, and returns when they are there. Schemas are
