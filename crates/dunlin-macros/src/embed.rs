@@ -59,7 +59,7 @@ fn list(package: &Path, shown: &str, diagnostics: &[Diagnostic]) -> String {
 }
 
 /// A path as the compiler shows it: relative to where cargo has started it, the workspace, if it is in there.
-fn as_rustc_shows(path: &Path) -> String {
+pub(crate) fn as_rustc_shows(path: &Path) -> String {
     let here = env::current_dir().unwrap_or_default();
     path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }

@@ -1,5 +1,6 @@
 //! The macros of [dunlin](https://docs.rs/dunlin). Use them through that crate: what they expand to names it.
 
+mod attribute;
 mod embed;
 mod expand;
 mod input;
@@ -70,4 +71,112 @@ use proc_macro::TokenStream;
 #[proc_macro]
 pub fn embed(input: TokenStream) -> TokenStream {
     embed::embed(input).unwrap_or_else(mistake::Mistake::into_compile_error)
+}
+
+/// Makes an `async fn` a test that gets a database of its own, with the migrations applied.
+///
+/// ```text
+/// #[dunlin::test]
+/// async fn a_bird_is_counted(client: tokio_postgres::Client) -> Result<(), tokio_postgres::Error> {
+///     client.execute("INSERT INTO birds VALUES ('dunlin')", &[]).await?;
+///     let count: i64 = client.query_one("SELECT count(*) FROM birds", &[]).await?.get(0);
+///     assert_eq!(count, 1);
+///     Ok(())
+/// }
+/// ```
+///
+/// It needs `dunlin-test` among the `dev-dependencies`, and nothing else: that finds or starts a server, makes the database and
+/// brings the runtime. The test runs by `cargo test`, by `cargo nextest` and beside rstest, in parallel with all others.
+///
+/// # What a test asks for
+///
+/// Each argument is asked for by its type, and all are of the same database:
+///
+/// | Type | What the test gets |
+/// |---|---|
+/// | `tokio_postgres::Client` | a connection |
+/// | `tokio_postgres::Config` | how to connect |
+/// | `dunlin_test::TestDatabase` | the database: its name, its URL, more connections |
+/// | `deadpool_postgres::Pool` | a pool; with the feature `deadpool` of `dunlin-test` |
+/// | one of your own | what its `dunlin_test::FromTestDatabase` makes: a store, the state of a service |
+/// | `Arc<T>` | any of these, shared |
+///
+/// Arguments may be patterns, as in `mut client: Client`. A test that asks for nothing gets no database, and may make some by
+/// hand with `TestDatabase::fresh`. It returns what a `#[test]` may return: nothing, or a `Result` whose error is `Debug`.
+///
+/// # Options
+///
+/// ```text
+/// #[dunlin::test(migrations = crate::migrations(), fixtures("tests/fixtures/users.sql"), at = 6)]
+/// async fn names_are_split(client: Client, config: Config) { ... }
+/// ```
+///
+/// | Option | Meaning | Without it |
+/// |---|---|---|
+/// | `migrations = "db/migrations"` | the migrations of this folder, as by `embed!` | `"migrations"` |
+/// | `migrations = crate::migrations()` | these; a `MigrationSet`, a reference to one, a function that returns one, a `LazyLock` of one, or a `Result` of one | |
+/// | `fixtures("a.sql", "b.sql")` | runs these files after the migrations | none |
+/// | `at = 6` | migrates to this version, or to a `dunlin::Target`: for the test of a migration that moves data | the latest |
+/// | `flavor = "multi_thread"` | spawned tasks run on threads of their own | `"current_thread"` |
+/// | `worker_threads = 2` | on so many, with that flavor | one for each processor |
+///
+/// Paths are relative to the folder of `Cargo.toml`. Fixtures are part of the template that databases are cloned from: they run
+/// once, however many tests name the same. A folder that is named by many tests is compiled into each; a function that holds
+/// the only `embed!` is quicker to build:
+///
+/// ```text
+/// pub fn migrations() -> dunlin::MigrationSet {
+///     dunlin::embed!("migrations")
+/// }
+/// ```
+///
+/// Whatever else stands on the function stays: `#[ignore]`, `#[should_panic]`, `#[cfg(...)]`, `#[allow(...)]`, documentation.
+/// Where `use dunlin::test;` is written, `#[test]` means this attribute.
+///
+/// # When a test fails
+///
+/// By a panic or an `Err` it keeps its database and prints how to reach it. One that passes, which under `#[should_panic]` is
+/// one that panics as expected, hands it back. The same goes for every `TestDatabase` that was made in the body of the test or
+/// in what it calls, a fixture of rstest for one: they all live until the test is over, though not those that are made in
+/// spawned tasks.
+///
+/// A test that can't get what it asks for fails, `#[should_panic]` or not.
+///
+/// When the test is over its tasks end where they await, before the database is handed back. What blocks a thread is waited for,
+/// up to 10 seconds.
+///
+/// # Beside rstest
+///
+/// `#[rstest]` goes on top, and `#[ignore]` tells it which arguments are not its own:
+///
+/// ```text
+/// #[rstest]
+/// #[case("dunlin")]
+/// #[case("knot")]
+/// #[dunlin::test(migrations = crate::migrations())]
+/// async fn a_bird_is_found(#[ignore] client: Client, #[case] name: &str) { ... }
+/// ```
+///
+/// A fixture that needs a database makes it by hand. The database lives until the test is over, so the fixture need not return
+/// it:
+///
+/// ```text
+/// #[fixture]
+/// async fn store() -> Store {
+///     let database = TestDatabase::fresh(&crate::migrations()).await.unwrap();
+///     Store::new(database.connect().await.unwrap())
+/// }
+///
+/// #[rstest]
+/// #[dunlin::test]
+/// async fn a_store_is_empty_at_first(#[future(awt)] store: Store) { ... }
+/// ```
+///
+/// # Errors
+///
+/// Each mistake is an error of the compiler where it is made: options that don't exist, values that don't fit, files that
+/// are missing or that only psql could run, functions that can't be tests, and types that can't be asked for.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    attribute::expand(options.into(), item.into()).into()
 }

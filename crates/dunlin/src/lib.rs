@@ -148,12 +148,27 @@
 //!
 //! # In tests
 //!
-//! `dunlin-test` starts a throw-away PostgreSQL server and makes empty databases on it.
+//! [`#[dunlin::test]`](macro@test) gives each test a database of its own, with the migrations applied, and keeps that of a test
+//! that fails. With `dunlin-test` among the `dev-dependencies` this is all there is to it, with `cargo test` and with
+//! `cargo nextest`:
+//!
+//! ```
+//! use tokio_postgres::Client;
+//!
+//! #[dunlin::test]
+//! async fn a_user_has_a_first_name(client: Client) -> Result<(), tokio_postgres::Error> {
+//!     client.execute("INSERT INTO users (name, first_name) VALUES ('Ada Lovelace', 'Ada')", &[]).await?;
+//!     assert_eq!(client.query("SELECT first_name FROM users", &[]).await?.len(), 1);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! `dunlin-test` finds a server or starts a throw-away one; its `TestDatabase` is the same without the attribute.
 
 #![deny(missing_docs)]
 
 pub use dunlin_core::*;
-pub use dunlin_macros::embed;
+pub use dunlin_macros::{embed, test};
 
 #[doc(hidden)]
 pub use dunlin_core::embedded as __private;

@@ -1,0 +1,4 @@
+#[dunlin::test]
+async fn test(client: &tokio_postgres::Client) {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[dunlin::test]
+#[test]
+async fn test() {}
+
+fn main() {}

@@ -1,0 +1,5 @@
+#[dunlin::test]
+#[tokio::test]
+async fn test() {}
+
+fn main() {}

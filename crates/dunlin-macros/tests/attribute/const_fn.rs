@@ -1,0 +1,4 @@
+#[dunlin::test]
+const fn test() {}
+
+fn main() {}

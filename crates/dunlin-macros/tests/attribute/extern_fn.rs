@@ -1,0 +1,4 @@
+#[dunlin::test]
+async extern "C" fn test() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+-- As pg_dump writes it.
+COPY public.birds (name) FROM stdin;
+dunlin
+\.

@@ -1,0 +1,4 @@
+#[dunlin::test(migrations = crate::migrations(), fixtures("attribute/files/users.sql", "attribute/files/orders.sql"))]
+async fn test(_client: tokio_postgres::Client) {}
+
+fn main() {}

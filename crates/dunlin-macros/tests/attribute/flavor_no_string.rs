@@ -1,0 +1,4 @@
+#[dunlin::test(flavor = multi_thread)]
+async fn test() {}
+
+fn main() {}

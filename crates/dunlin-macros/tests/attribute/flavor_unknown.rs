@@ -1,0 +1,4 @@
+#[dunlin::test(flavor = "multithread")]
+async fn test() {}
+
+fn main() {}

@@ -1,0 +1,8 @@
+#[dunlin::test]
+async fn test<T>()
+where
+    T: Default,
+{
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct Tests;
+
+impl Tests {
+    #[dunlin::test]
+    async fn test(&self) {}
+}
+
+fn main() {}

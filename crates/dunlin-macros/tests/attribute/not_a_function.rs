@@ -1,0 +1,4 @@
+#[dunlin::test]
+mod tests {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[dunlin::test]
+fn test() {}
+
+fn main() {}

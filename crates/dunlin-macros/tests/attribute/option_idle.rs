@@ -1,0 +1,4 @@
+#[dunlin::test(migrations = crate::migrations())]
+async fn test() {}
+
+fn main() {}

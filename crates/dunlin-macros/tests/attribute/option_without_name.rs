@@ -1,0 +1,4 @@
+#[dunlin::test("db/migrations")]
+async fn test(_client: tokio_postgres::Client) {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[dunlin::test]
+async fn test() -> Result<(), std::fmt::Error> {
+    Ok(1)
+}
+
+fn main() {}

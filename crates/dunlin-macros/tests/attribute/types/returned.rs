@@ -1,0 +1,6 @@
+#[dunlin::test]
+async fn test() -> Option<u64> {
+    None
+}
+
+fn main() {}

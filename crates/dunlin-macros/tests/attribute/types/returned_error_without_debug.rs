@@ -1,0 +1,8 @@
+struct Failure;
+
+#[dunlin::test]
+async fn test() -> Result<(), Failure> {
+    Err(Failure)
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[dunlin::test]
+async unsafe fn test() {}
+
+fn main() {}

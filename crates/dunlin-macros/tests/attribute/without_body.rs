@@ -1,0 +1,6 @@
+trait Tests {
+    #[dunlin::test]
+    async fn test();
+}
+
+fn main() {}
