@@ -7,6 +7,8 @@ mod proxy;
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod attribute;
+#[cfg(test)]
 mod boot;
 #[cfg(test)]
 mod concurrent;
