@@ -131,7 +131,8 @@ pub fn embed(input: TokenStream) -> TokenStream {
 /// ```
 ///
 /// Whatever else stands on the function stays: `#[ignore]`, `#[should_panic]`, `#[cfg(...)]`, `#[allow(...)]`, documentation.
-/// Where `use dunlin::test;` is written, `#[test]` means this attribute.
+/// Where `use dunlin::test;` is written, `#[test]` means this attribute. Under `use dunlin::*;` it is ambiguous, as under
+/// `use tokio::*;`: import names there.
 ///
 /// # When a test fails
 ///
