@@ -12,13 +12,13 @@ mod errors;
 #[cfg(test)]
 mod fresh;
 #[cfg(test)]
+mod isolation;
+#[cfg(test)]
 mod kept;
 #[cfg(test)]
 mod provisioning;
 #[cfg(test)]
 mod reuse;
-#[cfg(test)]
-mod schemas;
 #[cfg(test)]
 mod shares;
 #[cfg(test)]
