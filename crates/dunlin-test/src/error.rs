@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Database,
     /// A migration or a fixture failed while a template database was made.
     Migration,
+    /// The server did not tell what a database holds.
+    Schema,
     /// A file or a folder could not be read or written.
     File,
 }
@@ -57,6 +59,7 @@ impl Error {
                 ErrorKind::Database
             }
             Fault::Migration { .. } | Fault::Fixture { .. } => ErrorKind::Migration,
+            Fault::Schema { .. } => ErrorKind::Schema,
             Fault::File { .. } => ErrorKind::File,
         }
     }
@@ -142,6 +145,11 @@ pub(crate) enum Fault {
 
     #[error("the fixture {name} failed on a test database")]
     Fixture { name: String, source: tokio_postgres::Error },
+
+    #[error(
+        "could not read what the database holds; see that the connection lives and that no transaction has failed on it"
+    )]
+    Schema { source: tokio_postgres::Error },
 
     #[error("could not {doing} {}; see that it may be written by this user and that the disk has room", .path.display())]
     File { doing: &'static str, path: PathBuf, source: io::Error },

@@ -83,6 +83,7 @@ mod builder;
 mod database;
 mod error;
 mod from_test_database;
+mod schema;
 mod server;
 mod source;
 mod test_database;
@@ -128,6 +129,7 @@ pub use crate::{
     error::{Error, ErrorKind},
     from_test_database::FromTestDatabase,
     isolation::Isolation,
+    schema::{Attribute, AttributeChange, Difference, Object, ObjectKind, Schema, SchemaDiff, SchemaReader},
     server::{Origin, Server},
     source::Source,
     test_database::{TestDatabase, TestDatabaseBuilder},

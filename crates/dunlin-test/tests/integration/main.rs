@@ -1,4 +1,4 @@
-//! The throw-away server, seen from outside.
+//! The throw-away server, what is read of a database on it, and the checks that run there, seen from outside.
 
 // Helpers may unwrap as tests may: clippy's `allow-unwrap-in-tests` goes by this attribute.
 #[cfg(test)]
@@ -21,5 +21,6 @@ mod provisioning;
 mod reuse;
 #[cfg(test)]
 mod shares;
+mod schemas;
 #[cfg(test)]
 mod starts;
