@@ -54,7 +54,7 @@ impl Error {
             Fault::InitDb { .. } | Fault::Ended { .. } | Fault::NotReady { .. } | Fault::Lost => {
                 ErrorKind::Start
             }
-            Fault::Connect { .. } => ErrorKind::Connect,
+            Fault::Connect { .. } | Fault::Dial { .. } => ErrorKind::Connect,
             Fault::Create { .. } | Fault::CreateSchema { .. } | Fault::Drop { .. } | Fault::Ask { .. } => {
                 ErrorKind::Database
             }
@@ -123,6 +123,9 @@ pub(crate) enum Fault {
 
     #[error("could not connect to {to}; see that the server runs and takes this role and database")]
     Connect { to: String, source: tokio_postgres::Error },
+
+    #[error("could not reach the server's socket; see that the server runs")]
+    Dial { source: io::Error },
 
     #[error("could not create the database {name}; does the role have CREATEDB?")]
     Create { name: String, source: tokio_postgres::Error },

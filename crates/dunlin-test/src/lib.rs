@@ -80,6 +80,7 @@
 #![cfg(unix)]
 
 mod builder;
+pub mod checks;
 mod database;
 mod error;
 mod from_test_database;
@@ -117,6 +118,7 @@ mod files;
 mod installation;
 mod process;
 mod provision;
+mod scratch;
 mod session;
 mod shared;
 mod workspace;

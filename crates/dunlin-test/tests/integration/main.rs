@@ -2,6 +2,8 @@
 
 // Helpers may unwrap as tests may: clippy's `allow-unwrap-in-tests` goes by this attribute.
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod databases;
