@@ -8,7 +8,7 @@
 //! the server's own binaries, or the one on `PATH`). With version 15 of both it is also compared with the fingerprint in
 //! `expected.tsv`.
 
-mod corpus;
+pub(crate) mod corpus;
 mod schema;
 
 use dunlin::{ErrorKind, MigrationSet, Migrator, RecordState, SqlMigration, State, Target};

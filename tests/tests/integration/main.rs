@@ -49,6 +49,8 @@ mod watch;
 mod sweeps;
 
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod corpora;
 #[cfg(test)]
 mod hygiene;

@@ -17,35 +17,41 @@ use tokio_postgres::{Client, error::SqlState};
 use crate::corpora::schema::Schema;
 
 /// One set.
-pub(super) struct Corpus {
-    pub(super) expected: Expected,
+pub(crate) struct Corpus {
+    pub(crate) expected: Expected,
     adapted: Adapted,
 }
 
 /// A line of `expected.tsv`.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
+pub(crate) struct Expected {
     pub(super) name: String,
-    pub(super) count: usize,
-    pub(super) downs: usize,
+    pub(crate) count: usize,
+    pub(crate) downs: usize,
     pub(super) sha256: String,
     pub(super) sha256_without_owner: String,
     /// Tables, indexes, functions, views, triggers, types and rows.
     pub(super) counts: [i64; 7],
     layout: Layout,
     folder: PathBuf,
+    dump: PathBuf,
 }
 
 impl Corpus {
     /// Loads the set through the adapter; nothing when the environment says to leave the sets out.
-    pub(super) fn load(name: &str) -> Option<Self> {
+    pub(crate) fn load(name: &str) -> Option<Self> {
         let expected = expected()?.into_iter().find(|set| set.name == name).unwrap();
         let adapted = layouts::load(expected.layout, &locations(&expected.folder)).unwrap();
         Some(Self { expected, adapted })
     }
 
-    pub(super) fn migrator(&self) -> Migrator {
+    pub(crate) fn migrator(&self) -> Migrator {
         Migrator::new(self.adapted.set.clone())
+    }
+
+    /// What `pg_dump -s` says of the schema that plain `psql` makes of them.
+    pub(crate) fn dump(&self) -> String {
+        fs::read_to_string(&self.expected.dump).unwrap()
     }
 
     /// The migrations as they were written, in order.
@@ -59,7 +65,7 @@ impl Corpus {
     }
 
     /// The set with other texts: `edit` is shown each migration as it was written.
-    pub(super) fn edited(&self, edit: impl Fn(&mut Foreign)) -> MigrationSet {
+    pub(crate) fn edited(&self, edit: impl Fn(&mut Foreign)) -> MigrationSet {
         let adapt = |mut original: Foreign| {
             edit(&mut original);
             original.adapt().unwrap().0
@@ -114,6 +120,7 @@ impl Expected {
                 other => panic!("{name} has the layout of {other}, for which there is no adapter"),
             },
             folder: root.join(folder),
+            dump: root.join(format!("schema/{name}.sql")),
         }
     }
 }
