@@ -1,12 +1,15 @@
 //! The checks of dunlin-test on migrations of real projects, and schemas as files.
 
+use std::process::Command;
+
+use dunlin::{MigrationSet, Migrator, Target};
 use dunlin_test::{
     ObjectKind, Schema, SchemaDiff,
     checks::{self, CheckError, Checked},
 };
 use tests::database;
 
-use crate::corpora::corpus::Corpus;
+use crate::corpora::{corpus::Corpus, schema::PgDump};
 
 /// The down of svix that drops a column, and then the index that went with the column.
 const BROKEN: i64 = 20220428190104;
@@ -154,6 +157,53 @@ async fn a_dump_with_one_line_changed_is_not_matched() {
       -   column schema_version: text NOT NULL
       +   column schema_version: text DEFAULT '1.0'::text NOT NULL
     ");
+}
+
+/// One of everything.
+fn everything() -> MigrationSet {
+    let sql = include_str!("checks/everything.sql");
+    MigrationSet::builder().sql(1, "everything", sql).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_pg_dump_writes_of_everything_is_matched() {
+    let database = database().await;
+    let Some(PgDump { program, .. }) = PgDump::find(database.server()) else {
+        println!("left out: no pg_dump for {}", database.server());
+        return;
+    };
+    let mut client = database.connect().await.unwrap();
+    Migrator::new(everything()).run(&mut client, Target::Latest).await.unwrap();
+    for options in [&["-s"][..], &["-s", "--no-owner", "--no-privileges"], &["-s", "-T", "dunlin_history*"]] {
+        let mut command = Command::new(&program);
+        command.args(options).args(["-d", &database.url()]);
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let dump = String::from_utf8(output.stdout).unwrap();
+        assert!(dump.contains("CREATE EVENT TRIGGER watch"), "{}", String::from_utf8_lossy(&output.stderr));
+
+        checks::matches(&everything(), &dump).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn everything_can_be_applied_by_replicas_and_is_read_the_same_twice() {
+    checks::concurrent_boot(&everything(), 3).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_statement_of_everything_makes_a_difference() {
+    let database = database().await;
+    let client = database.connect().await.unwrap();
+    let text = include_str!("checks/everything.sql");
+    let reader = Schema::reader().privileges();
+    let mut before = reader.read(&client).await.unwrap();
+    for statement in dunlin_script::split(text).unwrap() {
+        let sql = statement.text(text);
+        client.batch_execute(sql).await.unwrap();
+        let after = reader.read(&client).await.unwrap();
+        assert!(!before.diff(&after).is_empty(), "{sql}");
+        before = after;
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 //! `expected.tsv`.
 
 pub(crate) mod corpus;
-mod schema;
+pub(crate) mod schema;
 
 use dunlin::{ErrorKind, MigrationSet, Migrator, RecordState, SqlMigration, State, Target};
 use dunlin_test::Database;

@@ -52,13 +52,13 @@ impl Schema {
 }
 
 /// A `pg_dump` that can read the server.
-struct PgDump {
-    program: PathBuf,
+pub(crate) struct PgDump {
+    pub(crate) program: PathBuf,
     major: u32,
 }
 
 impl PgDump {
-    fn find(server: &Server) -> Option<Self> {
+    pub(crate) fn find(server: &Server) -> Option<Self> {
         let program = server.bin_dir().map_or_else(|| "pg_dump".into(), |bin| bin.join("pg_dump"));
         let said = Command::new(&program).arg("--version").output().ok()?;
         let said = String::from_utf8(said.stdout).ok()?;
