@@ -192,6 +192,9 @@ attribute(kind, name, place, attribute, value) AS (
     WHERE r.kind NOT IN ('index', 'sequence')
 
     UNION ALL SELECT 'sequence', r.called, a.* FROM relation AS r JOIN pg_sequence AS s ON s.seqrelid = r.oid
+    LEFT JOIN (SELECT o.oid, string_agg(format('%s.%I', t.called, c.attname), ', ' ORDER BY t.called, c.attname) AS columns
+        FROM owned_sequence AS o JOIN relation AS t ON t.oid = o.relation
+        JOIN pg_attribute AS c ON c.attrelid = t.oid AND c.attnum = o.number GROUP BY o.oid) AS o ON o.oid = r.oid
     CROSS JOIN LATERAL (SELECT CASE s.seqtypid WHEN 'int2'::regtype THEN 32767 WHEN 'int4'::regtype THEN 2147483647
         ELSE 9223372036854775807 END AS most, s.seqincrement > 0 AS ascends) AS b
     CROSS JOIN LATERAL (VALUES
@@ -203,9 +206,7 @@ attribute(kind, name, place, attribute, value) AS (
         (6, 'maximum', nullif(s.seqmax, CASE WHEN b.ascends THEN b.most ELSE -1 END)::text),
         (7, 'cache', nullif(s.seqcache, 1)::text),
         (8, 'cycle', CASE WHEN s.seqcycle THEN 'yes' END),
-        (9, 'owned by', (SELECT string_agg(format('%s.%I', t.called, c.attname), ', ' ORDER BY t.called, c.attname)
-            FROM owned_sequence AS o JOIN relation AS t ON t.oid = o.relation
-            JOIN pg_attribute AS c ON c.attrelid = t.oid AND c.attnum = o.number WHERE o.oid = r.oid))
+        (9, 'owned by', o.columns)
     ) AS a
 
     UNION ALL SELECT CASE WHEN i.behind IS NULL THEN 'index' ELSE 'constraint' END,
@@ -216,7 +217,8 @@ attribute(kind, name, place, attribute, value) AS (
         (3, 'options', CASE WHEN i.behind IS NOT NULL THEN array_to_string(i.reloptions, ', ') END),
         (4, 'tablespace', (SELECT quote_ident(spcname) FROM pg_tablespace WHERE oid = i.reltablespace)),
         (5, 'clustered', CASE WHEN i.indisclustered THEN 'yes' END),
-        (6, 'part of', (SELECT string_agg(p.called, ', ') FROM pg_inherits AS h JOIN relation AS p ON p.oid = h.inhparent
+        (6, 'part of', (SELECT string_agg(format('%I.%I', n.nspname, p.relname), ', ') FROM pg_inherits AS h
+            JOIN pg_class AS p ON p.oid = h.inhparent JOIN pg_namespace AS n ON n.oid = p.relnamespace
             WHERE h.inhrelid = i.indexrelid))
     ) AS a
 
