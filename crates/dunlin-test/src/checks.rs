@@ -2,22 +2,21 @@
 //!
 //! ```
 //! # use dunlin_core as dunlin;
-//! use dunlin::{MigrationSet, SqlMigration};
-//! use dunlin_test::checks;
+//! use dunlin_test::checks::{self, CheckError};
 //!
-//! # fn migrations() -> MigrationSet {
-//! #     let birds = SqlMigration::new(1, "birds", "CREATE TABLE birds (name text)").unwrap().with_down("DROP TABLE birds").unwrap();
-//! #     MigrationSet::builder().migration(birds).build().unwrap()
+//! # fn migrations() -> dunlin::MigrationSet {
+//! #     let birds = dunlin::SqlMigration::new(1, "birds", "CREATE TABLE birds (name text)").unwrap();
+//! #     dunlin::MigrationSet::builder().migration(birds.with_down("DROP TABLE birds").unwrap()).build().unwrap()
 //! # }
-//! # async fn wrapper() -> Result<(), checks::CheckError> {
-//! # macro_rules! comment { ($($token:tt)*) => {} }
-//! // #[tokio::test]
-//! async fn every_migration_can_be_reverted() -> Result<(), checks::CheckError> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), CheckError> {
+//! #     each_migration_can_be_reverted().await
+//! # }
+//! // In your tests with #[tokio::test] on top.
+//! async fn each_migration_can_be_reverted() -> Result<(), CheckError> {
 //!     println!("{}", checks::each_step(&migrations()).await?);
 //!     Ok(())
 //! }
-//! # every_migration_can_be_reverted().await }
-//! # tokio::runtime::Runtime::new().unwrap().block_on(wrapper()).unwrap();
 //! ```
 //!
 //! | Check | What it finds out |

@@ -33,6 +33,27 @@ async fn a_block_that_was_done_and_not_recorded_is_run_again_and_told() {
 }
 
 #[tokio::test]
+async fn it_is_cut_off_behind_each_statement() {
+    for place in 0..4 {
+        let mut statements: Vec<_> = (1..4).map(|number| format!("CREATE TABLE t{number} ()")).collect();
+        statements.insert(place, "DO $$ BEGIN CREATE TABLE b (); COMMIT; END $$".to_owned());
+        let set = set(&[(&outside(&statements.join(";\n")), "")]);
+
+        let error = checks::resumable(&set).await.unwrap_err().to_string();
+
+        let recorded = match place {
+            0 => "before a statement was recorded, ".to_owned(),
+            _ => format!("when statement {place} was recorded, "),
+        };
+        assert!(error.contains(&recorded), "{place}: {error}");
+        assert!(
+            error.contains(&format!("failed at 1_m1.up.sql:{}:1: relation \"b\"", place + 2)),
+            "{place}: {error}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_block_that_makes_something_else_the_second_time_is_told() {
     let block =
         outside("DO $$ BEGIN EXECUTE format('CREATE TABLE %I ()', 't' || nextval('s')); COMMIT; END $$");
