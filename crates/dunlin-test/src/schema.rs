@@ -62,11 +62,10 @@ pub use crate::schema::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Schema {
     /// Sorted by kind and name, each once.
-    #[cfg_attr(feature = "serde", serde(deserialize_with = "sorted"))]
+    #[serde(deserialize_with = "sorted")]
     objects: Vec<Object>,
 }
 
@@ -129,7 +128,6 @@ impl fmt::Debug for Schema {
 }
 
 /// Whoever has written the file may have another order.
-#[cfg(feature = "serde")]
 fn sorted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Object>, D::Error> {
     let objects = serde::Deserialize::deserialize(deserializer)?;
     Ok(Schema::new(objects).objects)

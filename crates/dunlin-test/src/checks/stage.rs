@@ -18,12 +18,12 @@ const NOTICES: Duration = Duration::from_secs(10);
 impl<'a> Stage<'a> {
     /// An empty one.
     pub(crate) async fn new(subject: &'a Subject) -> Result<Self, Error> {
-        Ok(Self { subject, database: scratch::database(None).await? })
+        Ok(Self { subject, database: scratch::database().await? })
     }
 
     /// Another empty one.
     pub(crate) async fn another(&self) -> Result<Self, Error> {
-        Ok(Self { subject: self.subject, database: scratch::database(Some(&self.database)).await? })
+        Ok(Self { subject: self.subject, database: scratch::database().await? })
     }
 
     pub(crate) fn migrator(&self) -> &'a Migrator {

@@ -12,15 +12,14 @@ use crate::schema::{
 ///
 /// [`Display`](fmt::Display) writes it as `git diff` does. Lines with `-` are about the schema that `diff` was called on, those
 /// with `+` about the other one. It writes nothing where there is no difference.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct SchemaDiff {
     differences: Vec<Difference>,
 }
 
 /// One object that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "snake_case"))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Difference {
     /// Only the first schema has it.
@@ -40,8 +39,7 @@ pub enum Difference {
 }
 
 /// One attribute that differs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct AttributeChange {
     name: String,
     before: Option<String>,

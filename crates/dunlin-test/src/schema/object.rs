@@ -3,18 +3,16 @@ use std::fmt;
 use crate::schema::kind::ObjectKind;
 
 /// One thing in a [`Schema`](crate::Schema): a kind, a name, and attributes in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Object {
     kind: ObjectKind,
     name: String,
-    #[cfg_attr(feature = "serde", serde(default, skip_serializing_if = "Vec::is_empty"))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attributes: Vec<Attribute>,
 }
 
 /// Something that is to be said of an [`Object`], in the server's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attribute {
     name: String,
     value: String,

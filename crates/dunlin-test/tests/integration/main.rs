@@ -21,8 +21,8 @@ mod kept;
 mod provisioning;
 #[cfg(test)]
 mod reuse;
+mod schemas;
 #[cfg(test)]
 mod shares;
-mod schemas;
 #[cfg(test)]
 mod starts;
