@@ -50,6 +50,8 @@ pub(crate) struct Home {
     /// What is dropped in the end, on a server that does not end with us.
     will: Option<Will>,
     life: AsyncMutex<Arc<Client>>,
+    /// Held while somebody takes over a database of the dead: a lock is granted anew to the connection that has it.
+    adopting: AsyncMutex<()>,
     /// Connections that are not at work: creating and dropping would hold up who asks for a lock.
     makers: Mutex<Vec<Client>>,
     making: Semaphore,
@@ -78,6 +80,7 @@ impl Home {
             keeper,
             will,
             life: AsyncMutex::new(Arc::new(life)),
+            adopting: AsyncMutex::default(),
             makers: Mutex::default(),
             making: Semaphore::new(processors.max(2)),
             dropping: Semaphore::new(DROPS_AT_ONCE),
@@ -310,6 +313,7 @@ impl Home {
         if !self.facts.has_counters || !template.is_cleanable() {
             return Ok(None);
         }
+        let _alone = self.adopting.lock().await;
         let ours = self.stock(template.key(), |stock| stock.ours());
         let prefix = self.facts.names.prefix(template.key());
         let adopted = home_sql::adopt(&*self.life().await?, &prefix, &ours).await;

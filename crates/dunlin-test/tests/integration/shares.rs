@@ -1,12 +1,13 @@
 //! Servers that several processes share.
 
-use std::{env, process, thread};
+use std::{collections::BTreeSet, env, process, thread};
 
-use dunlin_test::Server;
+use dunlin_test::{Server, TestDatabase};
 
 use crate::{
     child::{Owner, wait_until},
     ends::{is_gone, signal, watchdogs},
+    fresh::{birds, databases},
     starts::{ask, folder},
 };
 
@@ -106,4 +107,31 @@ async fn within_a_process_all_get_one_server_and_stopping_lets_go_of_it() {
     assert_eq!(ask(&two.config(), "SELECT 'alive'").await, "alive");
     drop(two);
     wait_until("server, watchdog and folder are gone", || is_gone(&folder));
+}
+
+#[tokio::test]
+async fn what_the_dead_have_left_is_taken_over_by_one_each() {
+    let likeness = likeness("orphans");
+    let start = || Server::builder().setting("cluster_name", &likeness).shared().start();
+    let (dead, server) = tokio::try_join!(start(), start()).unwrap();
+    TestDatabase::builder(&birds()).server(&dead).prepare(4).await.unwrap();
+    let left = databases(&dead).await;
+    drop(dead);
+    let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'";
+    while ask(&server.config(), locks).await != "0" {
+        tokio::task::yield_now().await;
+    }
+
+    let asking: Vec<_> =
+        (0..8).map(|_| tokio::spawn(TestDatabase::builder(&birds()).server(&server).create())).collect();
+    let mut given = Vec::new();
+    for task in asking {
+        given.push(task.await.unwrap().unwrap());
+    }
+
+    let names: BTreeSet<_> = given.iter().map(|database| database.name().to_owned()).collect();
+    assert_eq!(names.len(), 8, "nobody shares one: {names:?}");
+    if server.version_num() >= 150_000 {
+        assert!(left.iter().filter(|name| names.contains(*name)).count() == 4, "{left:?} {names:?}");
+    }
 }
