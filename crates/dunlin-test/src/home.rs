@@ -27,6 +27,7 @@ use crate::{
     stock::{Ready, Stock},
     sweep,
     template::Template,
+    turn::Turn,
     will::Will,
 };
 
@@ -197,12 +198,12 @@ impl Home {
             let missing = count.saturating_sub(stock.free());
             (0..missing).map(|_| stock.wait()).collect()
         });
-        waiting.iter().for_each(|_| self.make(template));
-        let mut made = Vec::new();
-        for answer in waiting {
-            made.push(answer.await.map_err(|_| Fault::Lost)??);
+        let mut turns: Vec<_> =
+            waiting.into_iter().map(|answer| Turn::new(self, template.key(), answer)).collect();
+        turns.iter().for_each(|_| self.make(template));
+        for turn in &mut turns {
+            turn.comes().await?;
         }
-        self.stock(template.key(), |stock| made.into_iter().for_each(|ready| stock.give(ready)));
         Ok(())
     }
 
@@ -234,6 +235,11 @@ impl Home {
         } else {
             self.discard(template.key(), name);
         }
+    }
+
+    /// Takes a database back that was not used.
+    pub(crate) fn put_back(&self, key: Key, ready: Ready) {
+        self.stock(key, |stock| stock.give(ready));
     }
 
     /// Drops a database in the background.
@@ -326,9 +332,10 @@ impl Home {
 
     /// Waits for a database, of which one is made if nothing comes before it.
     async fn wait(self: &Arc<Self>, template: &Arc<Template>) -> Result<Ready, Error> {
-        let answer = self.stock(template.key(), Stock::wait);
+        let mut turn = Turn::new(self, template.key(), self.stock(template.key(), Stock::wait));
         self.make(template);
-        answer.await.map_err(|_| Fault::Lost)?
+        turn.comes().await?;
+        Ok(turn.take().ok_or(Fault::Lost)?)
     }
 
     fn make(self: &Arc<Self>, template: &Arc<Template>) {

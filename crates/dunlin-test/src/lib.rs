@@ -104,6 +104,7 @@ mod schema_lease;
 mod stock;
 mod sweep;
 mod template;
+mod turn;
 mod will;
 
 #[doc(hidden)]

@@ -14,6 +14,8 @@ mod errors;
 #[cfg(test)]
 mod fresh;
 #[cfg(test)]
+mod gives_up;
+#[cfg(test)]
 mod isolation;
 #[cfg(test)]
 mod kept;
