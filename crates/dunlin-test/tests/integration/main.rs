@@ -23,6 +23,7 @@ mod kept;
 mod provisioning;
 #[cfg(test)]
 mod reuse;
+#[cfg(test)]
 mod schemas;
 #[cfg(test)]
 mod shares;
