@@ -286,7 +286,9 @@ impl Home {
         let failed = |source| Fault::Drop { name: name.to_owned(), source };
         let _permit = self.dropping.acquire().await.map_err(|_| Fault::Lost)?;
         let maker = self.maker().await?;
+        home_sql::condemn(&maker, name).await.map_err(failed)?;
         home_sql::drop(&maker, kind, name).await.map_err(failed)?;
+        home_sql::is_gone(&maker, name).await.map_err(failed)?;
         self.rest(maker);
         home_sql::unlock(&*self.life().await?, name).await.map_err(failed)?;
         if let Some(will) = &self.will {

@@ -44,12 +44,23 @@ pub(crate) async fn try_lock(client: &Client, name: &str) -> Result<bool, tokio_
 
 /// Waits for the lock.
 pub(crate) async fn lock(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    client
-        .batch_execute(&format!(
-            "SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({})",
-            key(name)
-        ))
-        .await
+    lock_key(client, &key(name)).await
+}
+
+/// Keeps others from taking over a database that this client is about to drop: the server does so even when the client, and with
+/// it the one that has the lock, has died meanwhile.
+pub(crate) async fn condemn(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    lock_key(client, &last_key(name)).await
+}
+
+/// The database that was condemned is gone.
+pub(crate) async fn is_gone(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&format!("SELECT pg_advisory_unlock({})", last_key(name))).await
+}
+
+async fn lock_key(client: &Client, key: &str) -> Result<(), tokio_postgres::Error> {
+    let sql = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({key})");
+    client.batch_execute(&sql).await
 }
 
 pub(crate) async fn unlock(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
@@ -57,7 +68,7 @@ pub(crate) async fn unlock(client: &Client, name: &str) -> Result<(), tokio_post
 }
 
 /// Takes over a database whose name begins like this and whose owner has died, apart from ours: a lock is granted to who has
-/// it already.
+/// it already. One that the server is still about to drop for its owner is left to that.
 pub(crate) async fn adopt(
     client: &Client,
     prefix: &str,
@@ -70,8 +81,12 @@ pub(crate) async fn adopt(
            SELECT d.oid, d.datname FROM pg_catalog.pg_database AS d \
            WHERE starts_with(d.datname, {prefix}) AND d.datname <> ALL (ARRAY[{ours}]::text[]) \
            AND shobj_description(d.oid, 'pg_database') IS NULL) \
-         SELECT datname FROM free WHERE pg_try_advisory_lock(hashtextextended(datname, {SEED})) LIMIT 1",
+         SELECT datname FROM free WHERE CASE WHEN pg_try_advisory_lock({key}) THEN \
+           CASE WHEN pg_try_advisory_lock({last}) THEN pg_advisory_unlock({last}) \
+           ELSE NOT pg_advisory_unlock({key}) END END LIMIT 1",
         prefix = literal(prefix),
+        key = key_of("datname"),
+        last = last_key_of("datname"),
     );
     let rows = rows(client, &sql).await?;
     Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
@@ -243,5 +258,50 @@ pub(crate) fn literal(text: &str) -> String {
 }
 
 fn key(name: &str) -> String {
-    format!("hashtextextended({}, {SEED})", literal(name))
+    key_of(&literal(name))
+}
+
+fn last_key(name: &str) -> String {
+    last_key_of(&literal(name))
+}
+
+fn key_of(name: &str) -> String {
+    format!("hashtextextended({name}, {SEED})")
+}
+
+/// The key of the lock under which a database is dropped.
+fn last_key_of(name: &str) -> String {
+    format!("hashtextextended({name}, {})", SEED + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{server::Server, session};
+
+    #[tokio::test]
+    async fn a_database_that_is_about_to_be_dropped_is_not_taken_over_though_its_owner_has_died() {
+        let server = Server::builder().setting("cluster_name", "home").start().await.unwrap();
+        let connect = async || session::connect(&server.config()).await.unwrap();
+        let (maker, other) = (connect().await, connect().await);
+        create(&maker, "left_1", "template0", Strategy::Default).await.unwrap();
+        condemn(&maker, "left_1").await.unwrap();
+
+        let all = |rows: Vec<SimpleQueryRow>| rows.len();
+        for _ in 0..2 {
+            assert_eq!(adopt(&other, "left_", &[]).await.unwrap(), None);
+        }
+        let held = "SELECT FROM pg_locks WHERE locktype = 'advisory'";
+        assert_eq!(all(rows(&maker, held).await.unwrap()), 1, "who asks leaves no lock");
+        std::mem::drop(maker);
+        let began = Instant::now();
+        while all(rows(&other, held).await.unwrap()) > 0 {
+            assert!(began.elapsed() < Duration::from_secs(30), "the lock outlives its session");
+        }
+
+        assert_eq!(adopt(&other, "left_", &[]).await.unwrap().as_deref(), Some("left_1"));
+        assert_eq!(all(rows(&other, held).await.unwrap()), 1, "its sign of life alone");
+    }
 }
