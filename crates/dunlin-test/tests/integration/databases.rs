@@ -1,6 +1,10 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use dunlin_test::ErrorKind;
+use dunlin_test::{ErrorKind, Server};
+use tokio_postgres::NoTls;
 
 use crate::{
     child::{Owner, wait_until},
@@ -143,4 +147,24 @@ async fn a_builder_that_asks_for_something_particular_does_not_use_database_url(
     let owner = Owner::run("particular", &[("DATABASE_URL", &server.url())]);
 
     assert!(owner.folder() != folder(&server), "{:?}", owner.said);
+}
+
+#[tokio::test]
+async fn many_databases_that_are_dropped_at_once_do_not_need_a_connection_each() {
+    let server = Server::builder().setting("max_connections", "15").start().await.unwrap();
+    let mut all = Vec::new();
+    for _ in 0..30 {
+        all.push(server.create_database().await.unwrap());
+    }
+    let (client, connection) = server.config().connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+
+    drop(all);
+
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'dunlin%'";
+    let began = Instant::now();
+    while client.query_one(left, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "they are still there");
+    }
+    server.create_database().await.unwrap().connect().await.unwrap();
 }
