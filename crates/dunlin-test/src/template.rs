@@ -99,8 +99,10 @@ impl Template {
         if let Some(manifest) = &manifest
             && Manifest::last_used(&comment).is_none_or(|used| manifest::now().saturating_sub(used) > DAY)
         {
-            let noted = home_sql::comment(client, Kind::Database, name, &manifest.to_comment()).await;
-            noted.map_err(|source| Fault::Ask { source })?;
+            // Somebody else may be noting it at this moment.
+            if let Err(error) = home_sql::comment(client, Kind::Database, name, &manifest.to_comment()).await {
+                tracing::debug!(%error, name, "could not note that a template database is in use");
+            }
         }
         Ok(manifest.map(|manifest| Arc::new(Self { key, name: name.to_owned(), manifest })))
     }

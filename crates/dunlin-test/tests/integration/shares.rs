@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, env, process, thread};
 
 use dunlin_test::{Server, TestDatabase};
+use tokio_postgres::NoTls;
 
 use crate::{
     child::{Owner, wait_until},
@@ -134,4 +135,31 @@ async fn what_the_dead_have_left_is_taken_over_by_one_each() {
     if server.version_num() >= 150_000 {
         assert!(left.iter().filter(|name| names.contains(*name)).count() == 4, "{left:?} {names:?}");
     }
+}
+
+#[tokio::test]
+async fn a_template_that_is_used_every_day_is_not_taken_for_one_that_nobody_needs() {
+    let likeness = likeness("daily");
+    let start = || Server::builder().setting("cluster_name", &likeness).shared().start();
+    let (yesterday, today) = tokio::try_join!(start(), start()).unwrap();
+    TestDatabase::builder(&birds()).server(&yesterday).prepare(0).await.unwrap();
+    let last_used = "SELECT substring(shobj_description(oid, 'pg_database') FROM 'last used ([0-9]+)') \
+                     FROM pg_database WHERE datistemplate AND datname LIKE 'dunlin%'";
+    let built = ask(&today.config(), last_used).await;
+    let then = built.parse::<u64>().unwrap() - 6 * 86_400;
+    let age = format!(
+        "DO $$ DECLARE template record; BEGIN \
+           SELECT datname, shobj_description(oid, 'pg_database') AS comment INTO template \
+           FROM pg_database WHERE datistemplate AND datname LIKE 'dunlin%'; \
+           EXECUTE format('COMMENT ON DATABASE %I IS %L', template.datname, replace(template.comment, '{built}', '{then}')); \
+         END $$"
+    );
+    let (client, connection) = today.config().connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&age).await.unwrap();
+    assert_eq!(ask(&today.config(), last_used).await, then.to_string());
+
+    TestDatabase::builder(&birds()).server(&today).create().await.unwrap();
+
+    assert!(ask(&today.config(), last_used).await >= built);
 }
