@@ -373,14 +373,12 @@ impl Home {
         if let Some(will) = &self.will {
             will.add(Kind::Database, name)?;
         }
-        let life = self.life().await?;
-        let lock = home_sql::try_lock(&life, name);
-        let create = home_sql::create(&maker, name, template.name(), self.strategy(template.manifest()));
-        let (locked, created) = tokio::join!(lock, create);
-        created.map_err(failed)?;
-        if !locked.map_err(failed)? {
+        // Before there is a database, which others would take for one that the dead have left.
+        if !home_sql::try_lock(&*self.life().await?, name).await.map_err(failed)? {
             return Err(Fault::Lost.into());
         }
+        let strategy = self.strategy(template.manifest());
+        home_sql::create(&maker, name, template.name(), strategy).await.map_err(failed)?;
         template.settings().apply(&maker, name).await.map_err(failed)?;
         self.rest(maker);
         Ok(())

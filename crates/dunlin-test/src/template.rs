@@ -100,7 +100,8 @@ impl Template {
             && Manifest::last_used(&comment).is_none_or(|used| manifest::now().saturating_sub(used) > DAY)
         {
             // Somebody else may be noting it at this moment.
-            if let Err(error) = home_sql::comment(client, Kind::Database, name, &manifest.to_comment()).await {
+            if let Err(error) = home_sql::comment(client, Kind::Database, name, &manifest.to_comment()).await
+            {
                 tracing::debug!(%error, name, "could not note that a template database is in use");
             }
         }

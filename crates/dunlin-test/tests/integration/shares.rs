@@ -163,3 +163,28 @@ async fn a_template_that_is_used_every_day_is_not_taken_for_one_that_nobody_need
 
     assert!(ask(&today.config(), last_used).await >= built);
 }
+
+#[tokio::test]
+async fn a_database_that_is_being_made_is_nobody_else_s() {
+    let likeness = likeness("being made");
+    let start = || Server::builder().setting("cluster_name", &likeness).shared().start();
+    let (slow, other) = tokio::try_join!(start(), start()).unwrap();
+    TestDatabase::builder(&birds()).server(&slow).prepare(0).await.unwrap();
+    // The connection with the locks is the first one.
+    let first = "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'client backend' \
+                 AND pid <> pg_backend_pid() ORDER BY backend_start LIMIT 1";
+    let life = ask(&slow.config(), first).await.parse().unwrap();
+    signal("-STOP", &[life]);
+    let making = tokio::spawn({
+        let builder = TestDatabase::builder(&birds()).server(&slow);
+        async move { builder.prepare(2).await }
+    });
+
+    let mut given = Vec::new();
+    for _ in 0..6 {
+        given.push(TestDatabase::builder(&birds()).server(&other).create().await.unwrap());
+    }
+    signal("-CONT", &[life]);
+
+    making.await.unwrap().unwrap();
+}
