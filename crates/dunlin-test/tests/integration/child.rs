@@ -138,7 +138,7 @@ impl Owner {
             // It may be dropped while it runs, and then complains that nobody listens.
             command.stderr(Stdio::null());
         }
-        let mut child = command.spawn().unwrap();
+        let mut child = spawn(&mut command);
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let said = (&mut output).lines().map(Result::unwrap).take_while(|line| line != "done").collect();
         Self { child, said, output }
@@ -152,6 +152,20 @@ impl Owner {
 
     pub(crate) fn folder(&self) -> PathBuf {
         PathBuf::from(self.said("folder").first().unwrap_or_else(|| panic!("{:?}", self.said)))
+    }
+}
+
+/// A copy of a program can't be started while another thread, which forked when it was being written, has not come to its
+/// own program yet.
+fn spawn(command: &mut Command) -> Child {
+    let started = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == io::ErrorKind::ExecutableFileBusy
+                    && started.elapsed() < Duration::from_secs(10) => {}
+            spawned => return spawned.unwrap(),
+        }
     }
 }
 

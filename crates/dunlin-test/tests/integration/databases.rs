@@ -91,7 +91,7 @@ async fn a_drop_in_the_middle_of_dropping_still_removes_the_database() {
     drop(dropping);
 
     assert!(!polled, "one poll is too short for a connection");
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while !ask(&server.config(), NAMES).await.is_empty() {
         assert!(started.elapsed().as_secs() < 30, "the database is still there");
     }
@@ -134,7 +134,7 @@ async fn the_server_of_database_url_is_used_and_left_running_and_clean() {
     assert_eq!(owner.said("origin"), [origin]);
     let database = url.strip_suffix("postgres").unwrap().to_owned() + owner.said("database")[0];
     assert_eq!(owner.said("url"), [database]);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while !ask(&server.config(), NAMES).await.is_empty() {
         assert!(started.elapsed().as_secs() < 30, "the server lives, and so does the database");
     }
