@@ -47,6 +47,28 @@ impl Arena {
         self.server.to_string()
     }
 
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub(crate) fn maintenance(&self) -> Place {
+        Place::maintenance(&self.server)
+    }
+
+    /// Waits until nobody is in any database but the maintenance database, and nothing is left to be written.
+    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+        let client = self.maintenance().connect().await?;
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname <> current_database()";
+        let began = Instant::now();
+        while client.query_one(sessions, &[]).await?.get::<_, i64>(0) > 0 {
+            if began.elapsed() > PATIENCE {
+                return Err("somebody stays in a database".into());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(client.batch_execute("CHECKPOINT").await?)
+    }
+
     /// An empty database on a server that has nothing else to do.
     pub(crate) async fn database(&self) -> Result<Database, Failure> {
         let database = self.server.create_database().await?;

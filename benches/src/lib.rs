@@ -11,6 +11,12 @@ mod script;
 mod baseline;
 mod ours;
 
+mod anew;
+mod bare;
+mod maintenance;
+mod supply;
+mod test_databases;
+
 mod arena;
 mod options;
 mod samples;
@@ -19,11 +25,14 @@ mod traffic;
 
 mod apply;
 mod boot;
+mod fresh;
 mod replicas;
 mod stall;
+mod strategies;
 mod suite;
 
 pub use crate::{
+    anew::Anew,
     baseline::{Batch, SelectOne},
     contestant::{Contestant, Failure, Opened, Prepared},
     options::{Options, Section},
@@ -31,5 +40,6 @@ pub use crate::{
     place::Place,
     script::Script,
     suite::run,
+    supply::{Supplied, Supplier, Supply},
     table::Table,
 };

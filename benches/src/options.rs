@@ -20,15 +20,18 @@ pub enum Section {
     Replicas,
     /// A migration that waits for a table.
     Stall,
+    /// Databases for tests.
+    Fresh,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 5] = [
+    const ALL: [(&'static str, Self); 6] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
         ("replicas", Self::Replicas),
         ("stall", Self::Stall),
+        ("fresh", Self::Fresh),
     ];
 }
 
@@ -47,7 +50,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `--quick`"
                     )
                     .into());
                 }
@@ -58,6 +61,10 @@ impl Options {
 
     pub(crate) fn wants(&self, section: Section) -> bool {
         self.sections.is_empty() || self.sections.contains(&section)
+    }
+
+    pub(crate) fn wants_only(&self, section: Section) -> bool {
+        !self.sections.is_empty() && self.sections.iter().all(|wanted| *wanted == section)
     }
 
     pub(crate) fn is_quick(&self) -> bool {

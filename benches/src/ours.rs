@@ -20,11 +20,17 @@ impl Contestant for Dunlin {
     }
 
     fn prepare(&self, scripts: &[Script]) -> Result<Arc<dyn Prepared>, Failure> {
+        Ok(Arc::new(Boot { migrator: Migrator::new(Self::set(scripts)?) }))
+    }
+}
+
+impl Dunlin {
+    /// The migrations as a set.
+    pub(crate) fn set(scripts: &[Script]) -> Result<MigrationSet, Failure> {
         let add = |set: dunlin::MigrationSetBuilder, script: &Script| {
             set.sql(script.version, &script.name, &script.sql)
         };
-        let set = scripts.iter().fold(MigrationSet::builder(), add).build()?;
-        Ok(Arc::new(Boot { migrator: Migrator::new(set) }))
+        Ok(scripts.iter().fold(MigrationSet::builder(), add).build()?)
     }
 }
 

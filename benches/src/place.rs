@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use dunlin_test::Database;
+use dunlin_test::{Database, Server};
 use tests::Proxy;
 use tokio_postgres::{
     Client, Config, NoTls,
@@ -19,6 +19,19 @@ impl Place {
     /// Through the Unix socket, without a password.
     pub fn socket(database: &Database) -> Self {
         Self { config: database.config() }.without_tls()
+    }
+
+    /// The maintenance database, through the Unix socket, without a password.
+    pub fn maintenance(server: &Server) -> Self {
+        Self { config: server.config() }.without_tls()
+    }
+
+    /// Another database of the same server.
+    #[must_use]
+    pub fn of(&self, database: &str) -> Self {
+        let mut config = self.config.clone();
+        config.dbname(database);
+        Self { config }
     }
 
     /// Through a proxy, which may add a round trip.

@@ -31,6 +31,13 @@ impl Samples {
         };
         Some(Ratio { median: quarter(2)?, quartiles: (quarter(1)?, quarter(3)?) })
     }
+
+    /// How much longer it takes than another contestant in the same round: the median, nothing if it takes less.
+    pub(crate) fn above(&self, other: &Self) -> Option<Duration> {
+        let paired = self.0.iter().zip(&other.0);
+        let above = |(a, b): (&Option<Duration>, &Option<Duration>)| Some((*a)?.saturating_sub((*b)?));
+        Self(paired.map(above).collect()).median()
+    }
 }
 
 /// How one contestant compares with another over all rounds.
@@ -53,6 +60,12 @@ mod tests {
     fn rounds_that_went_wrong_do_not_count() {
         assert_eq!(samples(&[30, 0, 10, 20]).median(), Some(Duration::from_millis(20)));
         assert_eq!(samples(&[0]).median(), None);
+    }
+
+    #[test]
+    fn differences_are_taken_within_a_round() {
+        let above = samples(&[12, 1_002, 3]).above(&samples(&[10, 1_000, 10]));
+        assert_eq!(above, Some(Duration::from_millis(2)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 use crate::arena::Arena;
 use crate::{
-    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Table, apply, boot, replicas, stall,
+    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, boot, fresh,
+    replicas, stall, strategies,
 };
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
@@ -10,6 +11,7 @@ use crate::{
 /// When a contestant fails where it should not, or there is no server.
 pub async fn run(
     peers: &[&dyn Contestant],
+    suppliers: &[&dyn Supplier],
     options: &Options,
     tell: impl Fn(&str),
 ) -> Result<(Table, Vec<String>), Failure> {
@@ -38,11 +40,23 @@ pub async fn run(
         tell("altering a table behind a reader");
         stall::measure(&arena, options, &mut table, &mut notes).await?;
     }
+    if options.wants(Section::Fresh) {
+        tell("giving tests their databases");
+        let arena = Arena::in_memory().await?;
+        fresh::measure(&arena, suppliers, options, &mut table, &mut notes).await?;
+        strategies::measure(&arena, "in memory", options, &mut table).await?;
+        tell("copying templates on disk");
+        let arena = Arena::on_disk().await?;
+        strategies::measure(&arena, "on disk", options, &mut table).await?;
+    }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");
         let arena = Arena::on_disk().await?;
         notes.push(format!("On disk: {}, `fsync` on, `autovacuum` off.", arena.origin()));
         apply::on_disk(&arena, peers, options, &mut table).await?;
+    }
+    if options.wants_only(Section::Fresh) {
+        return Ok((table, notes));
     }
     let baselines: [&dyn Contestant; 3] = [&SelectOne, &Batch, &Dunlin];
     let ways = baselines.iter().chain(peers);

@@ -5,5 +5,6 @@ mod diesel;
 mod refinery;
 mod sea_orm;
 mod sqlx;
+mod sqlx_test;
 
-pub use crate::{diesel::Diesel, refinery::Refinery, sea_orm::SeaOrm, sqlx::Sqlx};
+pub use crate::{diesel::Diesel, refinery::Refinery, sea_orm::SeaOrm, sqlx::Sqlx, sqlx_test::SqlxTest};

@@ -20,12 +20,7 @@ impl Contestant for Sqlx {
     }
 
     fn prepare(&self, scripts: &[Script]) -> Result<Arc<dyn Prepared>, Failure> {
-        let migration = |script: &Script| {
-            let sql = sqlx::AssertSqlSafe(script.sql.clone()).into_sql_str();
-            Migration::new(script.version, script.name.clone().into(), MigrationType::Simple, sql, false)
-        };
-        let migrator = Migrator::with_migrations(scripts.iter().map(migration).collect());
-        Ok(Arc::new(Boot { migrator: Arc::new(migrator) }))
+        Ok(Arc::new(Boot { migrator: Arc::new(migrator(scripts)) }))
     }
 }
 
@@ -58,6 +53,15 @@ impl Opened for Session {
         self.connection.close().await?;
         Ok(())
     }
+}
+
+/// What `migrate!()` gives.
+pub(crate) fn migrator(scripts: &[Script]) -> Migrator {
+    let migration = |script: &Script| {
+        let sql = sqlx::AssertSqlSafe(script.sql.clone()).into_sql_str();
+        Migration::new(script.version, script.name.clone().into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(scripts.iter().map(migration).collect())
 }
 
 /// The way to the place, for sqlx and what stands on it.

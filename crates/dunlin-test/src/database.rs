@@ -23,7 +23,7 @@ pub struct Database {
 
 impl Database {
     pub(crate) async fn create(server: &Server, home: &Arc<Home>) -> Result<Self, Error> {
-        let (lease, _) = Lease::take(server, home, &Template::empty()).await?;
+        let (lease, _) = Lease::take(server, home, &Template::empty(), 0).await?;
         Ok(Self { lease })
     }
 

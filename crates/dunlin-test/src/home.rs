@@ -31,8 +31,8 @@ use crate::{
     will::Will,
 };
 
-/// How many databases are made ahead of need.
-const AHEAD: usize = 2;
+/// How many databases are made ahead of need, unless somebody says otherwise.
+pub(crate) const AHEAD: usize = 2;
 
 /// How many databases are dropped at the same time: nobody waits for it, and each takes a connection.
 const DROPS_AT_ONCE: usize = 2;
@@ -165,8 +165,12 @@ impl Home {
     }
 
     /// Gives a database that is a copy of the template, or was one and is to be cleaned. Whoever gets it gives it back with
-    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard).
-    pub(crate) async fn take(self: &Arc<Self>, template: &Arc<Template>) -> Result<Ready, Error> {
+    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard). Afterwards so many are made ahead.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        template: &Arc<Template>,
+        ahead: usize,
+    ) -> Result<Ready, Error> {
         let taken = match self.stock(template.key(), Stock::take) {
             Some(ready) => ready,
             None => match self.adopt(template).await? {
@@ -174,9 +178,7 @@ impl Home {
                 None => self.wait(template).await?,
             },
         };
-        if template.key() != Key::Empty {
-            self.make_ahead(template, AHEAD);
-        }
+        self.make_ahead(template, ahead);
         Ok(taken)
     }
 

@@ -35,14 +35,16 @@ enum End {
 }
 
 impl Lease {
-    /// Takes a new copy of the template, or a used one that is clean again, with the connection that has cleaned it.
+    /// Takes a new copy of the template, or a used one that is clean again, with the connection that has cleaned it. So many
+    /// are made ahead for the next ones.
     pub(crate) async fn take(
         server: &Server,
         home: &Arc<Home>,
         template: &Arc<Template>,
+        ahead: usize,
     ) -> Result<(Self, Option<tokio_postgres::Client>), Error> {
         loop {
-            let ready = home.take(template).await?;
+            let ready = home.take(template, ahead).await?;
             // From here on a drop of the future hands it back.
             let mut lease = Self {
                 server: server.clone(),

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Config};
 use crate::{
     blueprint::{Blueprint, Fixture},
     error::{Error, Fault},
-    home::Home,
+    home::{AHEAD, Home},
     isolation::Isolation,
     lease::Lease,
     schema_lease::SchemaLease,
@@ -78,7 +78,12 @@ impl TestDatabase {
 
     /// Starts a description of a database that is like no other.
     pub fn builder(migrations: &MigrationSet) -> TestDatabaseBuilder {
-        TestDatabaseBuilder { blueprint: Blueprint::of(migrations), server: None, isolation: None }
+        TestDatabaseBuilder {
+            blueprint: Blueprint::of(migrations),
+            server: None,
+            isolation: None,
+            ahead: AHEAD,
+        }
     }
 
     /// Returns the name of the database, or of the schema where there is no database for each test; it needs no quotes in
@@ -231,6 +236,7 @@ pub struct TestDatabaseBuilder {
     blueprint: Blueprint,
     server: Option<Server>,
     isolation: Option<Isolation>,
+    ahead: usize,
 }
 
 impl TestDatabaseBuilder {
@@ -266,6 +272,14 @@ impl TestDatabaseBuilder {
         Self { isolation: Some(isolation), ..self }
     }
 
+    /// Makes so many databases in the background for the tests that come next, once this one has its own; two, unless this
+    /// says otherwise.
+    ///
+    /// With 0 a test that finds none free waits for a copy, and the process makes no more of them than it uses.
+    pub fn ahead(self, count: usize) -> Self {
+        Self { ahead: count, ..self }
+    }
+
     /// Gives the database.
     ///
     /// # Errors
@@ -278,7 +292,7 @@ impl TestDatabaseBuilder {
         let (place, parked) = match self.isolation.unwrap_or_else(|| home.isolation()) {
             Isolation::Database => {
                 let template = home.template(&self.blueprint).await?;
-                let (lease, parked) = Lease::take(&server, &home, &template).await?;
+                let (lease, parked) = Lease::take(&server, &home, &template, self.ahead).await?;
                 (Place::Database(lease), parked)
             }
             Isolation::Schema => {
