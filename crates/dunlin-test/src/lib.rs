@@ -71,10 +71,10 @@
 //!   password. [`Server::url`] goes through TCP on 127.0.0.1 with a random password (SCRAM), so that it suits every
 //!   client; the password costs a connection a few milliseconds, and 60 in a debug build of the client.
 //! - PostgreSQL refuses to run as root. For a program that does, the server runs as `postgres`, else as `nobody`.
-//! - It is gone when its owner is, or two seconds after the last process that shares it, even after `kill -9`: a watchdog (a shell of its own process group) holds the read end of
-//!   a pipe whose write end is with the owner, and at the end of the pipe stops the server and removes the
-//!   directory. If the watchdog is killed too, the next start sweeps up; a lock tells the dead from the living. A
-//!   shared server with a database that was kept waits for an hour.
+//! - It is gone when its owner is, or two seconds after the last process that shares it, even after `kill -9`: a watchdog (a
+//!   shell of its own process group) holds the read end of a pipe whose write ends are with those who use the server, and
+//!   at the end of the pipe stops the server and removes the directory. If the watchdog is killed too, the next start
+//!   sweeps up; a lock tells the dead from the living. A shared server with a database that was kept waits for an hour.
 //!
 //! Unix only; elsewhere this crate is empty.
 #![cfg(unix)]

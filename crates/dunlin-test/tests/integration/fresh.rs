@@ -53,7 +53,7 @@ async fn a_fresh_database_has_all_migrations_and_their_rows_and_a_boot_has_nothi
 }
 
 #[tokio::test]
-async fn tests_do_not_see_each_other_and_share_one_template() {
+async fn f54_tests_do_not_see_each_other_and_share_one_template() {
     let server = own().await.unwrap();
 
     let creating: Vec<_> = (0..20)

@@ -79,7 +79,7 @@ async fn dunlin_test_keep_keeps_all_or_none() {
 }
 
 #[tokio::test]
-async fn of_two_runs_at_once_one_is_killed_and_the_other_keeps_its_database() {
+async fn f54_of_two_runs_at_once_one_is_killed_and_the_other_keeps_its_database() {
     let server = own().await.unwrap();
     let url = server.url();
     let mut killed = Owner::test("hold", &[("DATABASE_URL", &url)]);

@@ -120,7 +120,7 @@ async fn a_prepared_transaction_keeps_its_database_from_coming_back() {
 }
 
 #[tokio::test]
-async fn who_is_still_in_a_used_database_is_put_out() {
+async fn f54_who_is_still_in_a_used_database_is_put_out() {
     let server = own().await.unwrap();
     if !can_tell(&server) {
         return;
