@@ -26,7 +26,8 @@ use crate::{
 /// Executes the will when everybody has gone who shares it; see `WATCHDOG` for how it knows.
 ///
 /// Standard error is a connection to the server on which nothing runs. What is written to it are messages that somebody
-/// who can speak with PostgreSQL has written to files, each of them a `DROP DATABASE`, and at last a Terminate.
+/// who can speak with PostgreSQL has written to files, each of them a `DROP DATABASE`, and at last a Terminate. The answers are
+/// read all the while: a server that nobody reads from stops reading.
 const EXECUTOR: &str = r#"
 folder=$1; linger=$2
 exec 3<&0 4>&2 </dev/null 2>/dev/null
@@ -34,9 +35,10 @@ trap '' HUP INT TERM
 until [ -z "$(cat <&3)" ]; do sleep "$linger"; done
 mv "$folder/alive" "$folder/closed"
 cat <&3 >/dev/null
+cat <&4 >/dev/null &
 cat "$folder"/will/* >&4
 printf 'X\000\000\000\004' >&4
-cat <&4 >/dev/null
+wait
 rm -rf "$folder"
 "#;
 
@@ -188,7 +190,29 @@ async fn introduce(
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, Instant};
+
     use super::*;
+    use crate::server::Server;
+
+    #[tokio::test]
+    async fn a_will_of_many_databases_is_executed_to_its_end() {
+        let server = Server::builder().setting("cluster_name", "will").start().await.unwrap();
+        let config = server.config();
+        let socket = idle_connection(&config).await.unwrap();
+        let will = Will::make(socket).unwrap();
+        // Each is answered with a notice.
+        (0..1000).for_each(|number| will.add(&format!("missing_{number}")).unwrap());
+        let folder = will.folder.clone();
+
+        drop(will);
+
+        let began = Instant::now();
+        while folder.exists() {
+            assert!(began.elapsed() < Duration::from_secs(30), "it is still at it");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
 
     #[test]
     fn a_query_is_written_as_the_protocol_has_it() {
