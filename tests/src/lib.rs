@@ -7,6 +7,7 @@
 )]
 
 pub mod faults;
+pub mod fresh;
 pub mod layouts;
 mod messages;
 mod pgbouncer;

@@ -25,6 +25,8 @@ mod faults;
 #[cfg(test)]
 mod flights;
 #[cfg(test)]
+mod fresh;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod policies;
