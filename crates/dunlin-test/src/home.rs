@@ -37,6 +37,15 @@ pub(crate) const AHEAD: usize = 2;
 /// How many databases are dropped at the same time: nobody waits for it, and each takes a connection.
 const DROPS_AT_ONCE: usize = 2;
 
+/// Where a database may come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum From {
+    /// From this process, new or used, or from one that has ended.
+    Anybody,
+    /// From this process.
+    Ours,
+}
+
 /// What this process has on one server: a connection whose advisory locks are the process' signs of life, the templates
 /// that it knows and the databases that it has.
 ///
@@ -165,29 +174,41 @@ impl Home {
     }
 
     /// Gives a database that is a copy of the template, or was one and is to be cleaned. Whoever gets it gives it back with
-    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard). Afterwards so many are made ahead.
-    pub(crate) async fn take(
-        self: &Arc<Self>,
-        template: &Arc<Template>,
-        ahead: usize,
-    ) -> Result<Ready, Error> {
-        let taken = match self.stock(template.key(), Stock::take) {
-            Some(ready) => ready,
-            None => match self.adopt(template).await? {
-                Some(name) => Ready::Used(name),
-                None => self.wait(template).await?,
-            },
-        };
-        self.make_ahead(template, ahead);
-        Ok(taken)
+    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard).
+    pub(crate) async fn take(self: &Arc<Self>, template: &Arc<Template>, from: From) -> Result<Ready, Error> {
+        if let Some(ready) = self.stock(template.key(), Stock::take) {
+            return Ok(ready);
+        }
+        if from == From::Anybody
+            && let Some(name) = self.adopt(template).await?
+        {
+            return Ok(Ready::Used(name));
+        }
+        self.wait(template).await
     }
 
-    /// Makes copies in the background until so many are free.
-    fn make_ahead(self: &Arc<Self>, template: &Arc<Template>, count: usize) {
-        let missing = self.stock(template.key(), |stock| count.saturating_sub(stock.ahead()));
-        for _ in 0..missing {
-            self.make(template);
+    /// Makes copies in the background until so many are free: here, or left by others.
+    pub(crate) fn make_ahead(self: &Arc<Self>, template: &Arc<Template>, count: usize) {
+        if self.stock(template.key(), |stock| stock.ahead()) >= count {
+            return;
         }
+        let (home, template) = (self.clone(), template.clone());
+        self.keeper.spawn(async move {
+            let left = match home.count_left(&template).await {
+                Ok(left) => left,
+                Err(error) => return tracing::debug!(%error, "no test database is made ahead"),
+            };
+            let missing =
+                home.stock(template.key(), |stock| count.saturating_sub(left).saturating_sub(stock.ahead()));
+            for _ in 0..missing {
+                home.make(&template);
+            }
+        });
+    }
+
+    async fn count_left(&self, template: &Template) -> Result<usize, Error> {
+        let prefix = self.facts.names.prefix(template.key());
+        home_sql::free(&*self.life().await?, &prefix).await.map_err(|source| Fault::Ask { source }.into())
     }
 
     /// Makes copies until so many are free, and returns when they are.

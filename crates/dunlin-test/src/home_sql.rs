@@ -92,6 +92,22 @@ pub(crate) async fn adopt(
     Ok(rows.first().and_then(|row| row.get(0)).map(str::to_owned))
 }
 
+/// How many databases there are whose name begins like this and that nobody alive has.
+pub(crate) async fn free(client: &Client, prefix: &str) -> Result<usize, tokio_postgres::Error> {
+    // An advisory lock's key of 64 bits is shown in two halves.
+    let sql = format!(
+        "SELECT count(*)::text FROM pg_catalog.pg_database AS d \
+         WHERE starts_with(d.datname, {prefix}) AND shobj_description(d.oid, 'pg_database') IS NULL \
+         AND {key} NOT IN (SELECT (l.classid::bigint << 32) | l.objid::bigint FROM pg_catalog.pg_locks AS l \
+           WHERE l.locktype = 'advisory' AND l.objsubid = 1 \
+           AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))",
+        prefix = literal(prefix),
+        key = key_of("d.datname"),
+    );
+    let rows = rows(client, &sql).await?;
+    Ok(rows.first().and_then(|row| row.get(0)?.parse().ok()).unwrap_or_default())
+}
+
 /// What a test has of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {

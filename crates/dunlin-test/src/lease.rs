@@ -5,13 +5,16 @@ use tokio_postgres::Config;
 use crate::{
     clean::{self, Dirty},
     error::Error,
-    home::Home,
+    home::{From, Home},
     home_sql::Kind,
     server::Server,
     session,
     stock::Ready,
     template::Template,
 };
+
+/// How many databases that others have left are tried before one is made.
+const MOST_TRIES: usize = 3;
 
 /// A database that is somebody's until this is dropped: then it is handed back, in the background.
 #[derive(Debug)]
@@ -43,8 +46,11 @@ impl Lease {
         template: &Arc<Template>,
         ahead: usize,
     ) -> Result<(Self, Option<tokio_postgres::Client>), Error> {
+        // A process that ends with its test can't wait until what it has used up is dropped: there may be many.
+        let mut tries = 0..MOST_TRIES;
         loop {
-            let ready = home.take(template, ahead).await?;
+            let from = if tries.next().is_some() { From::Anybody } else { From::Ours };
+            let ready = home.take(template, from).await?;
             // From here on a drop of the future hands it back.
             let mut lease = Self {
                 server: server.clone(),
@@ -54,9 +60,15 @@ impl Lease {
                 end: End::Return,
             };
             match ready {
-                Ready::New(_) => return Ok((lease, None)),
+                Ready::New(_) => {
+                    home.make_ahead(template, ahead);
+                    return Ok((lease, None));
+                }
                 Ready::Used(_) => match lease.clean().await {
-                    Ok(client) => return Ok((lease, Some(client))),
+                    Ok(client) => {
+                        home.make_ahead(template, ahead);
+                        return Ok((lease, Some(client)));
+                    }
                     Err(why) => {
                         tracing::debug!(name = lease.name, %why, "a test database is not used again");
                         lease.end = End::Discard;

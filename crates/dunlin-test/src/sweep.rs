@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use tokio_postgres::Client;
 
 use crate::{
@@ -13,8 +15,11 @@ const KEPT_FOR: u64 = 86_400;
 /// For how many seconds a template stays that nobody uses.
 const UNUSED_FOR: u64 = 7 * 86_400;
 
+/// How many databases of one template may be there, taken or free: more of them take room that nobody needs.
+const MOST: usize = 32;
+
 /// Drops what the dead have left: templates that were not finished or that nobody uses any more, databases that can't be used
-/// again, databases that were kept long enough.
+/// again or that are more than anybody needs, databases that were kept long enough.
 ///
 /// What belongs to somebody alive is locked. The sweeper locks each database before it touches it.
 pub(crate) async fn sweep(home: &Home) {
@@ -67,10 +72,18 @@ impl Listing {
     }
 
     fn stale(&self) -> impl Iterator<Item = &Listed> {
-        self.databases
-            .iter()
-            .filter(|(named, listed)| self.is_stale(*named, listed))
-            .map(|(_, listed)| listed)
+        let mut copies: BTreeMap<Key, usize> = BTreeMap::new();
+        self.databases.iter().filter_map(move |(named, listed)| {
+            let is_surplus = match named {
+                Named::Test { key, .. } => {
+                    let copies = copies.entry(*key).or_default();
+                    *copies += 1;
+                    *copies > MOST && listed.comment.is_none()
+                }
+                Named::Template(_) => false,
+            };
+            (is_surplus || self.is_stale(*named, listed)).then_some(listed)
+        })
     }
 
     fn is_stale(&self, named: Named, listed: &Listed) -> bool {
@@ -152,6 +165,16 @@ mod tests {
             stale(&[(TEMPLATE, true, used(0)), (earlier, false, None), (empty, false, None)]),
             [earlier, empty]
         );
+    }
+
+    #[test]
+    fn copies_beyond_what_anybody_needs_are_stale() {
+        let names: Vec<String> =
+            (0..40).map(|n| format!("dunlin_test_5_0000000000000001_00000007_{n:012x}")).collect();
+        let mut databases = vec![(TEMPLATE, true, used(0)), (COPY, false, kept(60))];
+        databases.extend(names.iter().map(|name| (name.as_str(), false, None)));
+
+        assert_eq!(stale(&databases), names[31..]);
     }
 
     #[test]

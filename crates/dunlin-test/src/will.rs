@@ -202,7 +202,7 @@ mod tests {
         let socket = idle_connection(&config).await.unwrap();
         let will = Will::make(socket).unwrap();
         // Each is answered with a notice.
-        (0..1000).for_each(|number| will.add(&format!("missing_{number}")).unwrap());
+        (0..1000).for_each(|number| will.add(Kind::Database, &format!("missing_{number}")).unwrap());
         let folder = will.folder.clone();
 
         drop(will);

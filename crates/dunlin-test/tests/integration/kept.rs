@@ -36,6 +36,20 @@ async fn a_test_that_passes_leaves_nothing_but_the_template() {
 }
 
 #[tokio::test]
+async fn processes_in_turn_use_what_the_one_before_has_left_and_make_no_more() {
+    let server = own().await.unwrap();
+
+    for _ in 0..6 {
+        assert!(Owner::test("pass", &[("DATABASE_URL", &server.url())]).outcome().0);
+    }
+
+    // One that was in use and two ahead; the first process may have ended before it had seen what it made.
+    let there = databases(&server).await.into_iter().filter(|name| name.starts_with("dunlin_test"));
+    assert!(there.count() <= 5);
+    left(&server, 0).await;
+}
+
+#[tokio::test]
 async fn a_test_that_fails_keeps_its_database_and_says_how_to_reach_it_and_the_next_failure_replaces_it() {
     let server = own().await.unwrap();
     let url = server.url();
