@@ -1,0 +1,2 @@
+ALTER TABLE tools DROP category;
+DROP TABLE categories;
