@@ -1,9 +1,12 @@
-//! What the migrations promise to the rows that are there already.
+//! What the migrations promise: to the rows that are there already, and of themselves.
 
 use std::error::Error;
 
 use dunlin::{Migrator, Target};
-use dunlin_test::BoxError;
+use dunlin_test::{
+    BoxError,
+    checks::{self, CheckError},
+};
 use tests_with_fresh_databases::migrations;
 use tokio_postgres::{Client, Config, NoTls};
 
@@ -46,6 +49,33 @@ async fn phone_numbers_are_written_in_one_way(mut client: Client) -> Result<(), 
     let phones: Vec<Option<String>> = column(&client, "SELECT phone FROM members ORDER BY id").await?;
     let phones: Vec<_> = phones.iter().map(Option::as_deref).collect();
     assert_eq!(phones, [Some("+49301234567"), Some("+12025550123"), None, Some("+49307654321")]);
+    Ok(())
+}
+
+/// Up, down and up again.
+#[dunlin::test]
+async fn all_migrations_can_be_taken_back() -> Result<(), CheckError> {
+    checks::round_trip(&migrations()).await?;
+    Ok(())
+}
+
+/// Each alone: a down that leaves something behind is named, with what it leaves.
+#[dunlin::test]
+async fn each_migration_can_be_taken_back() -> Result<(), CheckError> {
+    checks::each_step(&migrations()).await?;
+    Ok(())
+}
+
+/// A schema to read in one piece, which can't become stale. README.md says how it is written.
+#[dunlin::test]
+async fn the_schema_is_the_committed_one() -> Result<(), CheckError> {
+    checks::matches(&migrations(), include_str!("../schema.sql")).await?;
+    Ok(())
+}
+
+#[dunlin::test]
+async fn eight_replicas_can_boot_at_once() -> Result<(), CheckError> {
+    checks::concurrent_boot(&migrations(), 8).await?;
     Ok(())
 }
 
