@@ -5,7 +5,7 @@ use futures_util::{SinkExt, pin_mut};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::{
-    manifest::{DatabaseSettings, Manifest, Seed},
+    manifest::{Manifest, Seed},
     template::Template,
 };
 
@@ -39,9 +39,9 @@ pub(crate) enum Dirty {
 pub(crate) async fn clean(client: &Client, template: &Template) -> Result<(), Dirty> {
     let began = Instant::now();
     loop {
-        let looked = client.simple_query(&look()).await?;
+        let looked = client.simple_query(&look(template)).await?;
         let rows: Vec<&SimpleQueryRow> = looked.iter().filter_map(row).collect();
-        let Some((state, touched)) = rows.split_first() else { return Err(Dirty::Differs("it has no name")) };
+        let Some((state, written)) = rows.split_first() else { return Err(Dirty::Differs("it has no name")) };
         if state.get(0) != Some("1") {
             client.batch_execute(PUT_OUT).await?;
             if began.elapsed() > PATIENCE {
@@ -50,23 +50,27 @@ pub(crate) async fn clean(client: &Client, template: &Template) -> Result<(), Di
             tokio::time::sleep(Duration::from_millis(1)).await;
             continue;
         }
-        let settings = DatabaseSettings::from_text(state.get(5).unwrap_or_default());
         let differences = [
-            (state.get(1) != Some("0"), "its catalogs were written to"),
-            (state.get(2) != Some("t"), "its counters were reset"),
-            (state.get(3) != Some("0"), "it holds prepared transactions or replication slots"),
-            (state.get(4) != Some("t"), "its own privileges were changed"),
-            (settings != *template.settings(), "its settings are others"),
+            (written.iter().any(|written| oid(written) < FIRST_OWN), "its catalogs were written to"),
+            (state.get(1) != Some("t"), "its counters were reset"),
+            (state.get(2) != Some("0"), "it holds prepared transactions or replication slots"),
+            (state.get(3) != Some("t"), "its own privileges were changed"),
+            (state.get(4) != Some("f"), "its settings are others"),
         ];
         if let Some((_, difference)) = differences.iter().find(|(differs, _)| *differs) {
             return Err(Dirty::Differs(difference));
         }
-        return restore(client, template.manifest(), touched).await;
+        return restore(client, template.manifest(), written).await;
     }
 }
 
-/// Begins a transaction and asks: for who is in the database first, as who has gone has handed in the counts.
-fn look() -> String {
+/// Begins a transaction and asks: for who is in the database first, as who has gone has handed in the counts. Then for what
+/// was written: rows of tables and catalogs, apart from what ANALYZE writes, and values of sequences. What all databases share
+/// is not in the copy.
+///
+/// A session that is new has to look up whatever a statement names, which takes longer than to run it: hence one look at
+/// `pg_class`, functions instead of the views above them, and numbers instead of names.
+fn look(template: &Template) -> String {
     format!(
         "BEGIN; \
          SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL session_replication_role = replica; \
@@ -75,36 +79,37 @@ fn look() -> String {
          WITH alone AS MATERIALIZED (SELECT oid, datacl, pg_stat_get_db_numbackends(oid) AS sessions \
            FROM pg_database WHERE datname = current_database()) \
          SELECT sessions, \
-           CASE WHEN sessions = 1 THEN ({CHANGES}) END, \
            pg_stat_get_db_stat_reset_time(oid) IS NULL, \
-           (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()) \
-             + (SELECT count(*) FROM pg_replication_slots WHERE database = current_database()), \
+           (SELECT count(*) FROM pg_prepared_xact() WHERE dbid = alone.oid) \
+             + (SELECT count(*) FROM pg_get_replication_slots() WHERE datoid = alone.oid), \
            datacl IS NULL, \
-           {settings} FROM alone; \
+           {differ} FROM alone; \
          SELECT oid, oid::regclass, relkind, pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) FROM pg_class \
-         WHERE oid >= 16384 AND (relkind = 'r' AND pg_stat_get_tuples_inserted(oid) \
-             + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid) > 0 \
-           OR relkind = 'S' AND pg_stat_get_blocks_fetched(oid) > 0)",
-        settings = DatabaseSettings::sql(),
+         WHERE relkind IN ('r', 'S') AND NOT relisshared AND oid <> {STATISTIC} AND oid <> {STATISTIC_EXT_DATA} \
+         AND CASE relkind WHEN 'S' THEN pg_stat_get_blocks_fetched(oid) > 0 \
+           ELSE pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid) > 0 END",
+        differ = template.settings().differ_sql("alone.oid"),
     )
 }
 
-/// Rows of catalogs that were written, apart from those of ANALYZE. What all databases share is not in the copy.
-const CHANGES: &str = "SELECT sum(pg_stat_get_tuples_inserted(oid) + pg_stat_get_tuples_updated(oid) + pg_stat_get_tuples_deleted(oid)) \
-     FROM pg_class WHERE relnamespace = 11 AND relkind = 'r' AND NOT relisshared \
-     AND oid NOT IN ('pg_statistic'::regclass, 'pg_statistic_ext_data'::regclass)";
+/// Numbers from here on are those of what users have made (`FirstNormalObjectId`). PostgreSQL has no sequences of its own.
+const FIRST_OWN: u32 = 16_384;
+
+/// The numbers of the catalogs that ANALYZE writes, the same in all versions.
+const STATISTIC: u32 = 2_619;
+const STATISTIC_EXT_DATA: u32 = 3_429;
 
 const PUT_OUT: &str = "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
      WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()";
 
 /// Puts rows and sequences back, and commits.
-async fn restore(client: &Client, manifest: &Manifest, touched: &[&SimpleQueryRow]) -> Result<(), Dirty> {
+async fn restore(client: &Client, manifest: &Manifest, written: &[&SimpleQueryRow]) -> Result<(), Dirty> {
     let mut sql = String::new();
     let mut seeds: Vec<(&str, &Seed)> = Vec::new();
     let mut rows = 0;
-    for relation in touched {
+    for relation in written {
         let (name, kind) = (relation.get(1).unwrap_or_default(), relation.get(2).unwrap_or_default());
-        let oid: u32 = relation.get(0).and_then(|oid| oid.parse().ok()).unwrap_or_default();
+        let oid = oid(relation);
         if kind == "S" {
             let state = manifest.sequences.iter().find(|state| state.sequence == oid);
             let state = state.ok_or(Dirty::Differs("it has a sequence that its template has not"))?;
@@ -135,6 +140,10 @@ async fn restore(client: &Client, manifest: &Manifest, touched: &[&SimpleQueryRo
         sink.finish().await?;
     }
     Ok(client.batch_execute("COMMIT").await?)
+}
+
+fn oid(relation: &SimpleQueryRow) -> u32 {
+    relation.get(0).and_then(|oid| oid.parse().ok()).unwrap_or_default()
 }
 
 fn row(message: &SimpleQueryMessage) -> Option<&SimpleQueryRow> {

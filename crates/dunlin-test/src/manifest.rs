@@ -94,23 +94,30 @@ pub(crate) struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// The settings of the current database as one text: an expression without a snapshot of its own.
-    pub(crate) fn sql() -> String {
+    /// An expression: whether a database, told by its number, has other settings than these.
+    pub(crate) fn differ_sql(&self, database: &str) -> String {
+        if self.text.is_empty() {
+            format!("EXISTS (SELECT FROM pg_db_role_setting WHERE setdatabase = {database})")
+        } else {
+            format!("{} <> {}", Self::sql(database), literal(&self.text))
+        }
+    }
+
+    /// All settings as one text.
+    fn sql(database: &str) -> String {
         format!(
             "(SELECT coalesce(string_agg(concat(r.rolname, '{UNIT}', s.setting), '{RECORD}' ORDER BY r.rolname, s.setting), '') \
              FROM pg_db_role_setting AS d CROSS JOIN LATERAL unnest(d.setconfig) AS s (setting) \
-             LEFT JOIN pg_roles AS r ON r.oid = d.setrole \
-             WHERE d.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))"
+             LEFT JOIN pg_roles AS r ON r.oid = d.setrole WHERE d.setdatabase = {database})"
         )
     }
 
-    pub(crate) fn from_text(text: &str) -> Self {
-        Self { text: text.to_owned() }
-    }
-
     async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let rows = rows(client, &format!("SELECT {}", Self::sql())).await?;
-        Ok(Self::from_text(rows.first().and_then(|row| row.get(0)).unwrap_or_default()))
+        let settings = Self::sql("pg_database.oid");
+        let sql = format!("SELECT {settings} FROM pg_database WHERE datname = current_database()");
+        let rows = rows(client, &sql).await?;
+        let text = rows.first().and_then(|row| row.get(0)).unwrap_or_default();
+        Ok(Self { text: text.to_owned() })
     }
 
     /// Sets the database's settings. The values go through the session, as lists like that of `search_path` have no
