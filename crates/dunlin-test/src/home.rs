@@ -34,6 +34,10 @@ use crate::{
 /// How many databases are made ahead of need, unless somebody says otherwise.
 pub(crate) const AHEAD: usize = 2;
 
+/// How many databases are made at the same time, where there are not more processors: copies that are made at once share their
+/// checkpoints.
+const MADE_AT_ONCE: usize = 8;
+
 /// How many databases are dropped at the same time: nobody waits for it, and each takes a connection.
 const DROPS_AT_ONCE: usize = 2;
 
@@ -92,7 +96,7 @@ impl Home {
             life: AsyncMutex::new(Arc::new(life)),
             adopting: AsyncMutex::default(),
             makers: Mutex::default(),
-            making: Semaphore::new(processors.max(2)),
+            making: Semaphore::new(processors.max(MADE_AT_ONCE)),
             dropping: Semaphore::new(DROPS_AT_ONCE),
             stocks: Mutex::default(),
             templates: Mutex::default(),
