@@ -25,10 +25,10 @@ mod traffic;
 
 mod apply;
 mod boot;
+mod copies;
 mod fresh;
 mod replicas;
 mod stall;
-mod strategies;
 mod suite;
 
 pub use crate::{

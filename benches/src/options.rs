@@ -22,16 +22,19 @@ pub enum Section {
     Stall,
     /// Databases for tests.
     Fresh,
+    /// Copies of templates, by strategy, size and place.
+    Copies,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 6] = [
+    const ALL: [(&'static str, Self); 7] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
         ("replicas", Self::Replicas),
         ("stall", Self::Stall),
         ("fresh", Self::Fresh),
+        ("copies", Self::Copies),
     ];
 }
 
@@ -50,7 +53,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `--quick`"
                     )
                     .into());
                 }
@@ -63,8 +66,10 @@ impl Options {
         self.sections.is_empty() || self.sections.contains(&section)
     }
 
-    pub(crate) fn wants_only(&self, section: Section) -> bool {
-        !self.sections.is_empty() && self.sections.iter().all(|wanted| *wanted == section)
+    /// Whether any part is wanted in which contestants migrate.
+    pub(crate) fn wants_contestants(&self) -> bool {
+        self.sections.is_empty()
+            || !self.sections.iter().all(|section| matches!(section, Section::Fresh | Section::Copies))
     }
 
     pub(crate) fn is_quick(&self) -> bool {

@@ -1,7 +1,7 @@
 use crate::arena::Arena;
 use crate::{
-    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, boot, fresh,
-    replicas, stall, strategies,
+    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, boot, copies,
+    fresh, replicas, stall,
 };
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
@@ -44,10 +44,13 @@ pub async fn run(
         tell("giving tests their databases");
         let arena = Arena::in_memory().await?;
         fresh::measure(&arena, suppliers, options, &mut table, &mut notes).await?;
-        strategies::measure(&arena, "in memory", options, &mut table).await?;
-        tell("copying templates on disk");
+    }
+    if options.wants(Section::Copies) {
+        tell("copying templates");
+        let arena = Arena::in_memory().await?;
+        copies::measure(&arena, "in memory", options, &mut table).await?;
         let arena = Arena::on_disk().await?;
-        strategies::measure(&arena, "on disk", options, &mut table).await?;
+        copies::measure(&arena, "on disk", options, &mut table).await?;
     }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");
@@ -55,7 +58,7 @@ pub async fn run(
         notes.push(format!("On disk: {}, `fsync` on, `autovacuum` off.", arena.origin()));
         apply::on_disk(&arena, peers, options, &mut table).await?;
     }
-    if options.wants_only(Section::Fresh) {
+    if !options.wants_contestants() {
         return Ok((table, notes));
     }
     let baselines: [&dyn Contestant; 3] = [&SelectOne, &Batch, &Dunlin];
