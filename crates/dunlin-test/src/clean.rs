@@ -5,6 +5,7 @@ use futures_util::{SinkExt, pin_mut};
 use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::{
+    home_sql::EPOCH,
     manifest::{Manifest, Seed},
     template::Template,
 };
@@ -34,9 +35,13 @@ pub(crate) enum Dirty {
 /// no row of a catalog was inserted, updated or deleted has the schema of its template. The same counters tell the tables that
 /// may hold rows from those that nobody has written to, without a look at any of them, and the sequences likewise.
 ///
+/// The counters themselves can be lost: a server that has crashed begins anew with all of them, so it must be the one, at the same
+/// `epoch`, that the copy was made on. And what is written about a database into the catalogs that all databases share is counted for
+/// none of them: that is looked at.
+///
 /// Rows are deleted, not truncated: TRUNCATE makes new files and writes to the catalogs. Triggers and foreign keys do not fire
 /// meanwhile (`session_replication_role`).
-pub(crate) async fn clean(client: &Client, template: &Template) -> Result<(), Dirty> {
+pub(crate) async fn clean(client: &Client, template: &Template, epoch: u32) -> Result<(), Dirty> {
     let began = Instant::now();
     loop {
         let looked = client.simple_query(&look(template)).await?;
@@ -52,9 +57,13 @@ pub(crate) async fn clean(client: &Client, template: &Template) -> Result<(), Di
         }
         let differences = [
             (written.iter().any(|written| oid(written) < FIRST_OWN), "its catalogs were written to"),
-            (state.get(1) != Some("t"), "its counters were reset"),
-            (state.get(2) != Some("0"), "it holds prepared transactions or replication slots"),
-            (state.get(3) != Some("t"), "its own privileges were changed"),
+            (state.get(1) != Some("t"), "its counters were reset, or do not count"),
+            (
+                state.get(5).and_then(|now| now.parse::<i32>().ok()) != Some(epoch.cast_signed()),
+                "its server has crashed",
+            ),
+            (state.get(2) != Some("0"), "it holds prepared transactions, replication slots or subscriptions"),
+            (state.get(3) != Some("t"), "its owner, privileges, limits or comment are others"),
             (state.get(4) != Some("f"), "its settings are others"),
         ];
         if let Some((_, difference)) = differences.iter().find(|(differs, _)| *differs) {
@@ -76,14 +85,17 @@ fn look(template: &Template) -> String {
          SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL session_replication_role = replica; \
          SET LOCAL synchronous_commit = off; SET LOCAL row_security = off; \
          SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '10s'; \
-         WITH alone AS MATERIALIZED (SELECT oid, datacl, pg_stat_get_db_numbackends(oid) AS sessions \
+         WITH alone AS MATERIALIZED (SELECT *, pg_stat_get_db_numbackends(oid) AS sessions \
            FROM pg_database WHERE datname = current_database()) \
          SELECT sessions, \
-           pg_stat_get_db_stat_reset_time(oid) IS NULL, \
+           pg_stat_get_db_stat_reset_time(oid) IS NULL AND current_setting('track_counts')::bool, \
            (SELECT count(*) FROM pg_prepared_xact() WHERE dbid = alone.oid) \
-             + (SELECT count(*) FROM pg_get_replication_slots() WHERE datoid = alone.oid), \
-           datacl IS NULL, \
-           {differ} FROM alone; \
+             + (SELECT count(*) FROM pg_get_replication_slots() WHERE datoid = alone.oid) \
+             + (SELECT count(*) FROM pg_subscription WHERE subdbid = alone.oid), \
+           datacl IS NULL AND datconnlimit = -1 AND NOT datistemplate \
+             AND pg_get_userbyid(datdba) IN (current_user, session_user) \
+             AND shobj_description(oid, 'pg_database') IS NULL, \
+           {differ}, {EPOCH} FROM alone; \
          SELECT oid, oid::regclass, relkind, pg_stat_get_live_tuples(oid) + pg_stat_get_dead_tuples(oid) FROM pg_class \
          WHERE relkind IN ('r', 'S') AND NOT relisshared AND oid <> {STATISTIC} AND oid <> {STATISTIC_EXT_DATA} \
          AND CASE relkind WHEN 'S' THEN pg_stat_get_blocks_fetched(oid) > 0 \

@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, Semaphore};
-use tokio_postgres::{Client, Config};
+use tokio_postgres::{Client, Config, error::SqlState};
 
 use crate::{
     blueprint::Blueprint,
@@ -314,7 +314,14 @@ impl Home {
         let _permit = self.dropping.acquire().await.map_err(|_| Fault::Lost)?;
         let maker = self.maker().await?;
         home_sql::condemn(&maker, name).await.map_err(failed)?;
-        home_sql::drop(&maker, kind, name).await.map_err(failed)?;
+        let dropped = match home_sql::drop(&maker, kind, name).await {
+            // A test has made a template of it.
+            Err(error) if error.code() == Some(&SqlState::WRONG_OBJECT_TYPE) => {
+                home_sql::drop_template(&maker, name).await
+            }
+            dropped => dropped,
+        };
+        dropped.map_err(failed)?;
         home_sql::is_gone(&maker, name).await.map_err(failed)?;
         self.rest(maker);
         home_sql::unlock(&*self.life().await?, name).await.map_err(failed)?;

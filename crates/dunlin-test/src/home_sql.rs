@@ -14,23 +14,32 @@ pub(crate) const KEPT: &str = "kept by dunlin-test";
 #[derive(Clone, Debug)]
 pub(crate) struct HomeFacts {
     pub(crate) names: Names,
+    /// Another one after each crash of the server.
+    pub(crate) epoch: u32,
     pub(crate) can_create: bool,
     /// Whether PostgreSQL counts what is changed, and does so before a session has ended (15 and later).
     pub(crate) has_counters: bool,
 }
 
+/// When all counters began anew, as a number: a crash resets those of the whole server.
+pub(crate) const EPOCH: &str =
+    "(SELECT coalesce(hashtext(extract(epoch FROM stats_reset)::text), 0) FROM pg_stat_bgwriter)";
+
 pub(crate) async fn facts(client: &Client) -> Result<HomeFacts, tokio_postgres::Error> {
-    let sql = "SELECT d.oid::text, coalesce(hashtext(extract(epoch FROM b.stats_reset)::text), 0)::text, \
+    let sql = format!(
+        "SELECT d.oid::text, {EPOCH}::text, \
                CASE WHEN r.rolcreatedb OR r.rolsuper THEN 1 ELSE 0 END::text, \
                CASE WHEN current_setting('server_version_num')::int >= 150000 \
                     AND current_setting('track_counts')::bool THEN 1 ELSE 0 END::text \
-               FROM pg_database AS d, pg_roles AS r, pg_stat_bgwriter AS b \
-               WHERE d.datname = current_database() AND r.rolname = current_user";
-    let rows = rows(client, sql).await?;
+               FROM pg_database AS d, pg_roles AS r \
+               WHERE d.datname = current_database() AND r.rolname = current_user"
+    );
+    let rows = rows(client, &sql).await?;
     let text = |index| rows.first().and_then(|row| row.get(index)).unwrap_or_default();
-    let epoch: i32 = text(1).parse().unwrap_or_default();
+    let epoch = text(1).parse().map(i32::cast_unsigned).unwrap_or_default();
     Ok(HomeFacts {
-        names: Names::new(text(0).parse().unwrap_or_default(), epoch.cast_unsigned()),
+        names: Names::new(text(0).parse().unwrap_or_default(), epoch),
+        epoch,
         can_create: text(2) == "1",
         has_counters: text(3) == "1",
     })

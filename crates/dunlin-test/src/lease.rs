@@ -111,7 +111,7 @@ impl Lease {
 
     async fn clean(&self) -> Result<tokio_postgres::Client, Dirty> {
         let client = session::connect(&self.config()).await?;
-        clean::clean(&client, &self.template).await?;
+        clean::clean(&client, &self.template, self.home.facts().epoch).await?;
         Ok(client)
     }
 }

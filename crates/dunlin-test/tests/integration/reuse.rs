@@ -1,8 +1,11 @@
 //! What a used database must be like so that the next test gets it.
 
-use dunlin_test::{Server, TestDatabase};
+use std::time::Instant;
+
+use dunlin_test::{Server, TestDatabase, TestDatabaseBuilder};
 
 use crate::{
+    ends::signal,
     fresh::{birds, names},
     starts::own,
 };
@@ -13,9 +16,13 @@ async fn next(server: &Server) -> TestDatabase {
 
 /// Lets tests that do this use a database until one that was used came back, and returns it.
 async fn again(server: &Server, sql: &str) -> TestDatabase {
+    again_of(&TestDatabase::builder(&birds()).server(server), sql).await
+}
+
+async fn again_of(builder: &TestDatabaseBuilder, sql: &str) -> TestDatabase {
     let mut used = Vec::new();
     for _ in 0..20 {
-        let database = next(server).await;
+        let database = builder.clone().create().await.unwrap();
         if used.iter().any(|name| name == database.name()) {
             return database;
         }
@@ -103,6 +110,11 @@ async fn a_database_whose_schema_may_differ_does_not_come_back() {
         "CREATE STATISTICS s ON name, weight FROM birds",
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''8MB''', current_database()); END $$",
         "DO $$ BEGIN EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS ''mine''', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 3', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I IS_TEMPLATE true', current_database()); END $$",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO pg_monitor', current_database()); END $$",
+        "CREATE SUBSCRIPTION birds CONNECTION 'dbname=nowhere' PUBLICATION birds WITH (connect = false)",
         "SELECT pg_stat_reset()",
         "SELECT pg_stat_reset_single_table_counters('pg_class'::regclass)",
         "INSERT INTO birds (name) SELECT 'bird' FROM generate_series(1, 30000)",
@@ -140,4 +152,27 @@ async fn f54_who_is_still_in_a_used_database_is_put_out() {
     assert!(left.batch_execute("COMMIT").await.is_err());
     let client = held.last().unwrap().connect().await.unwrap();
     assert!(names(&client, "SELECT name FROM birds").await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_used_before_the_server_crashed_does_not_come_back() {
+    let server = own().await.unwrap();
+    let database = next(&server).await;
+    let client = database.connect().await.unwrap();
+    client.batch_execute("CREATE TABLE nests (id int)").await.unwrap();
+    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+
+    signal("-KILL", &[u32::try_from(pid).unwrap()]);
+
+    let began = Instant::now();
+    while !client.is_closed() || server.config().connect(tokio_postgres::NoTls).await.is_err() {
+        assert!(began.elapsed().as_secs() < 30, "the server does not come back");
+        tokio::task::yield_now().await;
+    }
+    drop(database);
+    for _ in 0..5 {
+        let client = next(&server).await.connect().await.unwrap();
+        let nests = "SELECT relname::text FROM pg_class WHERE relname = 'nests'";
+        assert_eq!(names(&client, nests).await, [""; 0]);
+    }
 }
