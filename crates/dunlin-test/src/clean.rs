@@ -6,7 +6,7 @@ use tokio_postgres::{Client, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::{
     home_sql::EPOCH,
-    manifest::{Manifest, Seed},
+    manifest::{AS_TEXT, Manifest, Seed},
     template::Template,
 };
 
@@ -84,7 +84,7 @@ fn look(template: &Template) -> String {
         "BEGIN; \
          SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL session_replication_role = replica; \
          SET LOCAL synchronous_commit = off; SET LOCAL row_security = off; \
-         SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '10s'; \
+         SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '10s'; {AS_TEXT}; \
          WITH alone AS MATERIALIZED (SELECT *, pg_stat_get_db_numbackends(oid) AS sessions \
            FROM pg_database WHERE datname = current_database()) \
          SELECT sessions, \

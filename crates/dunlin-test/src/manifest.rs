@@ -2,7 +2,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 use crate::home_sql::{literal, rows};
 
@@ -16,6 +16,11 @@ const MOST_SEEDS: usize = 1 << 20;
 /// Between the settings of a database, and between a role and a setting: neither stands in a setting.
 const RECORD: char = '\u{1e}';
 const UNIT: char = '\u{1f}';
+
+/// Has every value written so that it is read back as it was, whatever the server, the role or the database is set to: the same as
+/// pg_dump asks for.
+pub(crate) const AS_TEXT: &str = "SET LOCAL datestyle = 'ISO, YMD'; SET LOCAL intervalstyle = postgres; \
+     SET LOCAL extra_float_digits = 3; SET LOCAL bytea_output = hex; SET LOCAL xmloption = content; SET LOCAL lc_monetary = 'C'";
 
 /// What a used copy of a template is compared with, and put back to. It is the template's comment, so every process has it with
 /// the look whether there is the template.
@@ -53,16 +58,23 @@ pub(crate) struct Sequence {
 impl Manifest {
     /// Reads the manifest of the database that the client is in.
     pub(crate) async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp").await?;
-        let manifest = Self {
-            seeds: seeds(client).await?,
-            sequences: sequences(client).await?,
-            settings: DatabaseSettings::read(client).await?,
-            can_share_blocks: false,
-            is_cleanable: is_cleanable(client).await?,
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL search_path = pg_catalog, pg_temp; {AS_TEXT}; SAVEPOINT read"
+        );
+        client.batch_execute(&begin).await?;
+        let held = async { Ok::<_, tokio_postgres::Error>((seeds(client).await?, sequences(client).await?)) };
+        let held = match held.await {
+            Ok(held) => Some(held),
+            // A migration may leave tables to another role. What this one may not read it can't put back either.
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => None,
+            Err(error) => return Err(error),
         };
+        client.batch_execute("ROLLBACK TO read").await?;
+        let is_cleanable = held.is_some() && is_cleanable(client).await?;
+        let (seeds, sequences) = held.unwrap_or_default();
+        let settings = DatabaseSettings::read(client).await?;
         client.batch_execute("ROLLBACK").await?;
-        Ok(manifest)
+        Ok(Self { seeds, sequences, settings, can_share_blocks: false, is_cleanable })
     }
 
     pub(crate) fn to_comment(&self) -> String {
@@ -120,8 +132,8 @@ impl DatabaseSettings {
         Ok(Self { text: text.to_owned() })
     }
 
-    /// Sets the database's settings. The values go through the session, as lists like that of `search_path` have no
-    /// literal.
+    /// Sets the database's settings. Lists of names have no literal and go through the session. All others do not, as they would
+    /// act there: a role, a session that only reads.
     pub(crate) async fn apply(&self, client: &Client, database: &str) -> Result<(), tokio_postgres::Error> {
         if self.text.is_empty() {
             return Ok(());
@@ -134,14 +146,29 @@ impl DatabaseSettings {
             } else {
                 format!("ROLE \"{}\" IN DATABASE \"{database}\"", role.replace('"', "\"\""))
             };
-            let (set, name) =
-                (format!("SELECT set_config({}, {}, false)", literal(name), literal(value)), quoted(name));
-            client.batch_execute(&set).await?;
-            client.batch_execute(&format!("ALTER {whose} SET {name} FROM CURRENT; RESET {name}")).await?;
+            let is_list = NAME_LISTS.iter().any(|list| list.eq_ignore_ascii_case(name));
+            let (name, value, raw) = (quoted(name), literal(value), literal(name));
+            if is_list {
+                client.batch_execute(&format!("SELECT set_config({raw}, {value}, false)")).await?;
+                client.batch_execute(&format!("ALTER {whose} SET {name} FROM CURRENT; RESET {name}")).await?;
+            } else {
+                client.batch_execute(&format!("ALTER {whose} SET {name} TO {value}")).await?;
+            }
         }
         Ok(())
     }
 }
+
+/// The settings whose values are lists of names: GUC_LIST_QUOTE in PostgreSQL's sources, `variable_is_guc_list_quote` in those of
+/// pg_dump.
+const NAME_LISTS: &[&str] = &[
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "shared_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+];
 
 /// The name of a setting, each part of which is an identifier.
 fn quoted(name: &str) -> String {
@@ -219,14 +246,48 @@ async fn sequences(client: &Client) -> Result<Vec<Sequence>, tokio_postgres::Err
     Ok(rows(client, &sql.join("; ")).await?.iter().filter_map(state).collect())
 }
 
-/// Triggers and rules that fire even for who restores would do as they like, and what is elsewhere can't be put back.
+/// Triggers and rules that fire even for who restores would do as they like, what is elsewhere can't be put back, and who stores
+/// tables in a way of his own need not count.
 async fn is_cleanable(client: &Client) -> Result<bool, tokio_postgres::Error> {
     let hindered = rows(
         client,
         "SELECT WHERE EXISTS (SELECT FROM pg_trigger WHERE tgenabled IN ('A', 'R')) \
          OR EXISTS (SELECT FROM pg_rewrite WHERE ev_enabled IN ('A', 'R')) \
-         OR EXISTS (SELECT FROM pg_foreign_table)",
+         OR EXISTS (SELECT FROM pg_foreign_table) \
+         OR EXISTS (SELECT FROM pg_class AS c JOIN pg_am AS a ON a.oid = c.relam \
+           WHERE c.relkind IN ('r', 'm') AND a.amname <> 'heap')",
     )
     .await?;
     Ok(hindered.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use dunlin_core::MigrationSet;
+
+    use crate::{server::Server, session, test_database::TestDatabase};
+
+    async fn server_as(server: &Server, role: &str) -> Server {
+        let client = session::connect(&server.config()).await.unwrap();
+        let create = format!("CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{role}'");
+        client.batch_execute(&create).await.unwrap();
+        let port = server.config().get_ports()[0];
+        Server::at(format!("postgres://{role}:{role}@127.0.0.1:{port}/postgres")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_set_may_leave_tables_that_the_role_may_not_read() {
+        let server = Server::builder().setting("cluster_name", "manifest").start().await.unwrap();
+        let plain = server_as(&server, "plain").await;
+        let secrets = "CREATE TABLE secrets (id int); REVOKE ALL ON secrets FROM CURRENT_USER";
+        let set = MigrationSet::builder().sql(1, "secrets", secrets).build().unwrap();
+
+        for _ in 0..2 {
+            let database = TestDatabase::builder(&set).server(&plain).create().await.unwrap();
+            let client = database.connect().await.unwrap();
+            client.batch_execute("GRANT ALL ON secrets TO CURRENT_USER").await.unwrap();
+            assert_eq!(client.query("SELECT FROM secrets", &[]).await.unwrap().len(), 0);
+            client.batch_execute("INSERT INTO secrets VALUES (1)").await.unwrap();
+        }
+    }
 }

@@ -162,6 +162,25 @@ async fn settings_of_the_database_come_along() {
     }
 }
 
+#[tokio::test]
+async fn settings_that_would_hinder_who_copies_come_along() {
+    let server = own().await.unwrap();
+    let set = |setting: &str| {
+        format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {setting}', current_database()); END $$")
+    };
+    let set = MigrationSet::builder()
+        .sql(1, "role", set("role = pg_monitor"))
+        .sql(2, "read_only", set("default_transaction_read_only = on"))
+        .build()
+        .unwrap();
+
+    let database = TestDatabase::builder(&set).server(&server).create().await.unwrap();
+
+    let client = database.connect().await.unwrap();
+    let shown = "SELECT current_user || ' ' || current_setting('transaction_read_only')";
+    assert_eq!(names(&client, shown).await, ["pg_monitor on"]);
+}
+
 #[test]
 fn a_database_outlives_the_runtime_that_it_came_from() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

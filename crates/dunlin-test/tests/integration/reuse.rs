@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use dunlin_core::MigrationSet;
 use dunlin_test::{Server, TestDatabase, TestDatabaseBuilder};
 
 use crate::{
@@ -174,5 +175,46 @@ async fn what_was_used_before_the_server_crashed_does_not_come_back() {
         let client = next(&server).await.connect().await.unwrap();
         let nests = "SELECT relname::text FROM pg_class WHERE relname = 'nests'";
         assert_eq!(names(&client, nests).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn values_come_back_as_they_were_whatever_the_database_is_set_to() {
+    let server = own().await.unwrap();
+    if !can_tell(&server) {
+        return;
+    }
+    let settings = ["extra_float_digits = 0", "datestyle = ''SQL''", "timezone = ''Asia/Kolkata''"]
+        .map(|setting| format!("EXECUTE format('ALTER DATABASE %I SET {setting}', current_database());"));
+    let set = MigrationSet::builder()
+        .sql(1, "settings", format!("DO $$ BEGIN {} END $$", settings.concat()))
+        .sql(2, "seen", "CREATE TABLE seen (weight float8, at timestamptz)")
+        .sql(3, "values", "INSERT INTO seen VALUES (0.1::float8 + 0.2::float8, '2020-01-02 03:04:05+00')")
+        .build()
+        .unwrap();
+    let builder = TestDatabase::builder(&set).server(&server);
+
+    let database = again_of(&builder, "UPDATE seen SET weight = 1, at = now()").await;
+
+    let seen =
+        "SELECT concat(weight = 0.1::float8 + 0.2::float8, ' ', at = '2020-01-02 03:04:05+00') FROM seen";
+    assert_eq!(names(&database.connect().await.unwrap(), seen).await, ["t t"]);
+}
+
+#[tokio::test]
+async fn a_database_whose_tables_are_kept_in_another_way_does_not_come_back() {
+    let server = own().await.unwrap();
+    let set = MigrationSet::builder()
+        .sql(1, "pile", "CREATE ACCESS METHOD pile TYPE TABLE HANDLER heap_tableam_handler")
+        .sql(2, "birds", "CREATE TABLE birds (name text) USING pile")
+        .build()
+        .unwrap();
+    let builder = TestDatabase::builder(&set).server(&server);
+    let database = builder.clone().create().await.unwrap();
+    let name = database.name().to_owned();
+    drop(database);
+
+    for _ in 0..10 {
+        assert_ne!(builder.clone().create().await.unwrap().name(), name);
     }
 }
