@@ -27,7 +27,7 @@ pub(crate) const EPOCH: &str =
 
 pub(crate) async fn facts(client: &Client) -> Result<HomeFacts, tokio_postgres::Error> {
     let sql = format!(
-        "SELECT d.oid::text, {EPOCH}::text, \
+        "SELECT (hashtext(concat(d.oid, ' ', current_user))::bigint & 4294967295)::text, {EPOCH}::text, \
                CASE WHEN r.rolcreatedb OR r.rolsuper THEN 1 ELSE 0 END::text, \
                CASE WHEN current_setting('server_version_num')::int >= 150000 \
                     AND current_setting('track_counts')::bool THEN 1 ELSE 0 END::text \

@@ -290,4 +290,17 @@ mod tests {
             client.batch_execute("INSERT INTO secrets VALUES (1)").await.unwrap();
         }
     }
+
+    #[tokio::test]
+    async fn roles_have_templates_of_their_own() {
+        let server = Server::builder().setting("cluster_name", "manifest").start().await.unwrap();
+        let (one, two) = (server_as(&server, "one").await, server_as(&server, "two").await);
+        let set = MigrationSet::builder().sql(1, "birds", "CREATE TABLE birds (id int)").build().unwrap();
+
+        for server in [&one, &two, &server] {
+            let database = TestDatabase::builder(&set).server(server).create().await.unwrap();
+            let client = database.connect().await.unwrap();
+            client.batch_execute("INSERT INTO birds VALUES (1)").await.unwrap();
+        }
+    }
 }
