@@ -80,8 +80,9 @@ impl Home {
     /// Connects, and begins to sweep what the dead have left.
     pub(crate) async fn open(config: Config, server: Facts, will: Option<Will>) -> Result<Arc<Self>, Error> {
         let keeper = Keeper::start().map_err(Fault::file("start", "a thread"))?;
-        let life = keeper.connect(&config, "the maintenance database").await?;
-        let mut facts = home_sql::facts(&life).await.map_err(|source| Fault::Ask { source })?;
+        let asked = |source| Fault::Ask { source };
+        let life = connect(&keeper, &config, &server).await?;
+        let mut facts = home_sql::facts(&life, server.version_num).await.map_err(asked)?;
         if let Some(will) = &will {
             facts.names = facts.names.among(will.token());
         }
@@ -129,7 +130,7 @@ impl Home {
     pub(crate) async fn life(&self) -> Result<Arc<Client>, Error> {
         let mut life = self.life.lock().await;
         if life.is_closed() {
-            let client = self.keeper.connect(&self.config, "the maintenance database").await?;
+            let client = self.connect().await?;
             let ours: Vec<String> = locked(&self.stocks).values().flat_map(Stock::ours).collect();
             for name in ours {
                 home_sql::try_lock(&client, &name).await.map_err(|source| Fault::Ask { source })?;
@@ -139,8 +140,9 @@ impl Home {
         Ok(life.clone())
     }
 
-    pub(crate) fn keeper(&self) -> &Keeper {
-        &self.keeper
+    /// Another connection to the maintenance database.
+    pub(crate) async fn connect(&self) -> Result<Client, Error> {
+        connect(&self.keeper, &self.config, &self.server).await
     }
 
     /// What keeps tests apart where they do not say.
@@ -337,7 +339,7 @@ impl Home {
         let resting = locked(&self.makers).pop().filter(|maker| !maker.is_closed());
         match resting {
             Some(maker) => Ok(maker),
-            None => self.keeper.connect(&self.config, "the maintenance database").await,
+            None => self.connect().await,
         }
     }
 
@@ -431,6 +433,13 @@ impl Home {
 
 /// How long the end of a test may take for what has to be done before its process may end.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to the maintenance database, for as long as it takes: a server may end sessions that have nothing to do.
+async fn connect(keeper: &Keeper, config: &Config, server: &Facts) -> Result<Client, Error> {
+    let client = keeper.connect(config, "the maintenance database").await?;
+    let lasting = home_sql::without_timeouts(&client, server.version_num).await;
+    lasting.map(|()| client).map_err(|source| Fault::Ask { source }.into())
+}
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -17,7 +17,8 @@ pub(crate) struct HomeFacts {
     /// Another one after each crash of the server.
     pub(crate) epoch: u32,
     pub(crate) can_create: bool,
-    /// Whether PostgreSQL counts what is changed, and does so before a session has ended (15 and later).
+    /// Whether PostgreSQL counts what is changed, and does so before a session has ended (15 and later), and lets this role
+    /// put rows back.
     pub(crate) has_counters: bool,
 }
 
@@ -25,12 +26,30 @@ pub(crate) struct HomeFacts {
 pub(crate) const EPOCH: &str =
     "(SELECT coalesce(hashtext(extract(epoch FROM stats_reset)::text), 0) FROM pg_stat_bgwriter)";
 
-pub(crate) async fn facts(client: &Client) -> Result<HomeFacts, tokio_postgres::Error> {
+/// Lets a session live and wait for as long as it takes, whatever the server or the role is set to.
+pub(crate) async fn without_timeouts(client: &Client, version_num: u32) -> Result<(), tokio_postgres::Error> {
+    let names = [
+        (0, "statement_timeout"),
+        (0, "lock_timeout"),
+        (140_000, "idle_session_timeout"),
+        (170_000, "transaction_timeout"),
+    ];
+    let known = names.iter().filter(|(since, _)| version_num >= *since);
+    let sql: String = known.map(|(_, name)| format!("SET {name} = 0; ")).collect();
+    client.batch_execute(&sql).await
+}
+
+pub(crate) async fn facts(client: &Client, version_num: u32) -> Result<HomeFacts, tokio_postgres::Error> {
+    // Who restores rows holds triggers and foreign keys off.
+    let may_restore = if version_num >= 150_000 {
+        "has_parameter_privilege('session_replication_role', 'SET')"
+    } else {
+        "false"
+    };
     let sql = format!(
         "SELECT (hashtext(concat(d.oid, ' ', current_user))::bigint & 4294967295)::text, {EPOCH}::text, \
                CASE WHEN r.rolcreatedb OR r.rolsuper THEN 1 ELSE 0 END::text, \
-               CASE WHEN current_setting('server_version_num')::int >= 150000 \
-                    AND current_setting('track_counts')::bool THEN 1 ELSE 0 END::text \
+               CASE WHEN {may_restore} AND current_setting('track_counts')::bool THEN 1 ELSE 0 END::text \
                FROM pg_database AS d, pg_roles AS r \
                WHERE d.datname = current_database() AND r.rolname = current_user"
     );

@@ -32,7 +32,8 @@ impl FromStr for Key {
     }
 }
 
-/// The names of the databases of one home: the maintenance database whose advisory locks are the signs of life.
+/// The names of the databases of one home: the maintenance database whose advisory locks are the signs of life, and the role
+/// that owns all of them.
 ///
 /// Advisory locks belong to a database. Whoever comes through another maintenance database of the same server does not see
 /// them, so its databases are none of his: the home is in the names. None of them needs quoting.

@@ -226,7 +226,9 @@ impl Server {
     pub(crate) async fn home(&self) -> Result<Arc<Home>, Error> {
         let open = async || {
             let will = match &self.inner.access {
-                Access::Theirs { url } => Some(Will::find_or_make(url, &self.inner.config).await?),
+                Access::Theirs { url } => {
+                    Some(Will::find_or_make(url, &self.inner.config, &self.inner.facts).await?)
+                }
                 Access::Own { .. } | Access::Shared { .. } => None,
             };
             Home::open(self.inner.config.clone(), self.inner.facts.clone(), will).await

@@ -72,7 +72,7 @@ impl Template {
             return Ok(found);
         }
         drop(life);
-        let builder = home.keeper().connect(home.config(), "the maintenance database").await?;
+        let builder = home.connect().await?;
         home_sql::lock(&builder, &name).await.map_err(asked)?;
         if let Some(found) = Self::find(&builder, key, &name).await? {
             return Ok(found);

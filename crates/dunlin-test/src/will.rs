@@ -18,8 +18,9 @@ use crate::{
     account::Account,
     error::{Error, Fault},
     files::{self, Folder},
-    home_sql::Kind,
+    home_sql::{self, Kind},
     process::Sharing,
+    session::Facts,
     shared::{Hold, Registry},
 };
 
@@ -54,7 +55,7 @@ pub(crate) struct Will {
 
 impl Will {
     /// Comes to the will that others have made for this server, or makes one.
-    pub(crate) async fn find_or_make(url: &str, config: &Config) -> Result<Self, Error> {
+    pub(crate) async fn find_or_make(url: &str, config: &Config, server: &Facts) -> Result<Self, Error> {
         let mut hasher = DefaultHasher::new();
         (url, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
         let name = format!("will-{:016x}", hasher.finish());
@@ -68,7 +69,7 @@ impl Will {
         if let Some((hold, folder)) = found {
             return Ok(Self { folder, _hold: hold });
         }
-        let socket = idle_connection(config).await?;
+        let socket = idle_connection(config, server).await?;
         let will = tokio::task::spawn_blocking(move || {
             let will = Self::make(socket)?;
             registry.tell(&will.folder)?;
@@ -122,7 +123,7 @@ fn query(sql: &str) -> Vec<u8> {
 }
 
 /// Opens a connection that somebody else can go on with.
-async fn idle_connection(config: &Config) -> Result<OwnedFd, Error> {
+async fn idle_connection(config: &Config, server: &Facts) -> Result<OwnedFd, Error> {
     let failed = |source| Fault::Connect { to: "the maintenance database".to_owned(), source };
     let port = config.get_ports().first().copied().unwrap_or(5432);
     let host = config.get_hosts().first().cloned().unwrap_or(Host::Tcp("localhost".to_owned()));
@@ -133,7 +134,7 @@ async fn idle_connection(config: &Config) -> Result<OwnedFd, Error> {
     match opened {
         Opened::Unix(stream) => {
             let ours = stream.try_clone().map_err(lost)?;
-            introduce(config, tokio::net::UnixStream::from_std(stream).map_err(lost)?)
+            introduce(config, server, tokio::net::UnixStream::from_std(stream).map_err(lost)?)
                 .await
                 .map_err(failed)?;
             ours.set_nonblocking(false).map_err(lost)?;
@@ -141,7 +142,7 @@ async fn idle_connection(config: &Config) -> Result<OwnedFd, Error> {
         }
         Opened::Tcp(stream) => {
             let ours = stream.try_clone().map_err(lost)?;
-            introduce(config, tokio::net::TcpStream::from_std(stream).map_err(lost)?)
+            introduce(config, server, tokio::net::TcpStream::from_std(stream).map_err(lost)?)
                 .await
                 .map_err(failed)?;
             ours.set_nonblocking(false).map_err(lost)?;
@@ -173,13 +174,16 @@ fn open(host: &Host, port: u16) -> io::Result<Opened> {
 /// Says who we are. Afterwards nothing is under way on the socket, which stays open.
 async fn introduce(
     config: &Config,
+    server: &Facts,
     socket: impl AsyncRead + AsyncWrite + Unpin,
 ) -> Result<(), tokio_postgres::Error> {
     let (client, mut connection) = config.connect_raw(socket, NoTls).await?;
-    let settings =
-        "SET statement_timeout = 0; SET application_name = 'dunlin-test: drops test databases in the end'";
+    let settings = async {
+        home_sql::without_timeouts(&client, server.version_num).await?;
+        client.batch_execute("SET application_name = 'dunlin-test: drops test databases in the end'").await
+    };
     let done = tokio::select! {
-        done = client.batch_execute(settings) => done,
+        done = settings => done,
         ended = &mut connection => ended,
     };
     // Before the client: it would say goodbye.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use dunlin_test::{Server, TestDatabase};
+use tokio_postgres::NoTls;
 
 use crate::{
     child::Owner,
@@ -128,4 +129,26 @@ async fn a_database_can_be_kept_by_name() {
     let test = std::thread::current().name().unwrap().to_owned();
     let comment = ask(&config, comment).await;
     assert!(comment.starts_with(&format!("kept by dunlin-test for {test} since ")), "{comment}");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_idle_sessions_leaves_the_one_that_holds_the_locks() {
+    let server = own().await.unwrap();
+    if server.version_num() < 140_000 {
+        return;
+    }
+    let (client, connection) = server.config().connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute("ALTER ROLE ALL SET idle_session_timeout = '300ms'").await.unwrap();
+    let database = TestDatabase::builder(&birds()).server(&server).ahead(0).create().await.unwrap();
+    let idle = database.connect().await.unwrap();
+
+    let began = Instant::now();
+    while !idle.is_closed() {
+        assert!(began.elapsed().as_secs() < 30, "the session does not end");
+        tokio::task::yield_now().await;
+    }
+
+    let locks = "SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory'";
+    assert_eq!(ask(&server.config(), locks).await, "1");
 }
