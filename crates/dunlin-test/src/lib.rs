@@ -122,6 +122,7 @@ mod provision;
 mod scratch;
 mod session;
 mod shared;
+mod url;
 mod workspace;
 
 #[doc(hidden)]

@@ -16,6 +16,7 @@ use crate::{
     process::{self, Process},
     session::{self, Facts},
     shared::{Address, Hold},
+    url::{with_database, with_search_path},
     will::Will,
 };
 
@@ -44,7 +45,6 @@ struct Inner {
 static OF_TESTS: OnceCell<Server> = OnceCell::const_new();
 
 /// How the server is reached, and whether it is ours to stop.
-#[derive(Debug)]
 enum Access {
     /// `url` is that of the maintenance database, without the name of the database.
     Own {
@@ -59,6 +59,18 @@ enum Access {
     Theirs {
         url: String,
     },
+}
+
+impl fmt::Debug for Access {
+    /// Without the URL: there is a password in it, and tests print what they compare and log what they are given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = match self {
+            Self::Own { .. } => "Own",
+            Self::Shared { .. } => "Shared",
+            Self::Theirs { .. } => "Theirs",
+        };
+        f.debug_struct(access).finish_non_exhaustive()
+    }
 }
 
 impl Server {
@@ -319,57 +331,9 @@ fn place(config: &Config) -> String {
     format!("{}{port}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
-/// Puts a setting of `search_path` into a connection string.
-fn with_search_path(url: &str, schema: &str) -> String {
-    if !url.contains("://") {
-        return format!("{url} options='-c search_path={schema},public'");
-    }
-    let separator = if url.contains('?') { '&' } else { '?' };
-    format!("{url}{separator}options=-c%20search_path%3D{schema}%2Cpublic")
-}
-
-/// Puts another database into a connection string: the path of a URL, or `dbname` of keywords and values (the last
-/// one counts).
-fn with_database(url: &str, database: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return format!("{url} dbname={database}") };
-    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
-    let authority = rest.split('/').next().unwrap_or_default();
-    let query = query.map_or_else(String::new, |query| format!("?{query}"));
-    format!("{scheme}://{authority}/{database}{query}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn another_database_takes_the_place_of_the_one_in_the_string() {
-        let cases = [
-            (
-                "postgres://me:secret@here:5433/one?sslmode=disable",
-                "postgres://me:secret@here:5433/two?sslmode=disable",
-            ),
-            ("postgresql://here", "postgresql://here/two"),
-            ("postgres:///one?host=/run/postgresql", "postgres:///two?host=/run/postgresql"),
-            ("host=/tmp user=me dbname=one", "host=/tmp user=me dbname=one dbname=two"),
-        ];
-        for (url, wanted) in cases {
-            let changed = with_database(url, "two");
-            assert_eq!(changed, wanted);
-            assert_eq!(changed.parse::<Config>().unwrap().get_dbname(), Some("two"), "{changed}");
-        }
-    }
-
-    #[test]
-    fn a_schema_is_put_into_the_string_as_an_option() {
-        for url in
-            ["postgres://me@here/one", "postgres://me@here/one?sslmode=disable", "host=/tmp dbname=one"]
-        {
-            let changed = with_search_path(url, "mine");
-            let options = changed.parse::<Config>().unwrap().get_options().map(str::to_owned);
-            assert_eq!(options.as_deref(), Some("-c search_path=mine,public"), "{changed}");
-        }
-    }
 
     #[test]
     fn the_place_of_a_server_has_no_secret_in_it() {

@@ -20,6 +20,7 @@ use crate::{
     scope,
     server::Server,
     session,
+    url::shell_word,
 };
 
 /// A database of its own for one test, with the migrations applied.
@@ -151,7 +152,7 @@ impl TestDatabase {
     /// Returns the command that opens the database in psql, with the password.
     #[must_use]
     pub fn psql(&self) -> String {
-        format!("psql '{}'", self.inner.place.url())
+        self.inner.place.psql()
     }
 
     /// Keeps the database when the test is over, and prints how to reach it, as for a test that panics.
@@ -175,11 +176,12 @@ impl Drop for Inner {
         };
         if is_kept {
             self.place.keep(&self.test);
-            let (url, end) = (self.place.url(), self.place.server().keeps_until());
+            let (url, psql) = (self.place.url(), self.place.psql());
+            let end = self.place.server().keeps_until();
             // Where the test harness shows what a failing test has printed.
             #[expect(clippy::print_stderr, reason = "it is for who reads the failure of a test")]
             {
-                eprintln!("the database of {} is kept {end}: {url}\n  psql '{url}'", self.test);
+                eprintln!("the database of {} is kept {end}: {url}\n  {psql}", self.test);
             }
         }
     }
@@ -219,6 +221,10 @@ impl Place {
             Self::Database(lease) => lease.server().url_of(lease.name()),
             Self::Schema(lease) => lease.url(),
         }
+    }
+
+    fn psql(&self) -> String {
+        format!("psql {}", shell_word(&self.url()))
     }
 
     fn keep(&mut self, test: &str) {

@@ -168,3 +168,15 @@ async fn many_databases_that_are_dropped_at_once_do_not_need_a_connection_each()
     }
     server.create_database().await.unwrap().connect().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_a_test_prints_of_a_server_or_a_database_has_no_password_in_it() {
+    let server = own().await.unwrap();
+    let database = server.create_database().await.unwrap();
+    let url: tokio_postgres::Config = server.url().parse().unwrap();
+    let password = String::from_utf8(url.get_password().unwrap().to_vec()).unwrap();
+
+    for printed in [format!("{server:?}"), format!("{database:#?}")] {
+        assert!(!printed.contains(&password), "{printed}");
+    }
+}
