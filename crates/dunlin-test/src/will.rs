@@ -203,7 +203,7 @@ mod tests {
     async fn a_will_of_many_databases_is_executed_to_its_end() {
         let server = Server::builder().setting("cluster_name", "will").start().await.unwrap();
         let config = server.config();
-        let socket = idle_connection(&config).await.unwrap();
+        let socket = idle_connection(&config, server.facts()).await.unwrap();
         let will = Will::make(socket).unwrap();
         // Each is answered with a notice.
         (0..1000).for_each(|number| will.add(Kind::Database, &format!("missing_{number}")).unwrap());
