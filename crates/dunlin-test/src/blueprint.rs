@@ -5,7 +5,8 @@ use std::{
 };
 
 use dunlin_core::{MigrationSet, Migrator, Target};
-use tokio_postgres::Client;
+use dunlin_script::Position;
+use tokio_postgres::{Client, error::ErrorPosition};
 
 use crate::{
     error::{Error, Fault},
@@ -32,6 +33,18 @@ pub(crate) struct Fixture {
     pub(crate) sql: String,
 }
 
+impl Fixture {
+    /// Where it failed: its name, with line and column if the server says where.
+    fn place(&self, error: &tokio_postgres::Error) -> String {
+        match error.as_db_error().and_then(|error| error.position()) {
+            Some(ErrorPosition::Original(at)) => {
+                format!("{}:{}", self.name, Position::of_char(&self.sql, *at))
+            }
+            Some(ErrorPosition::Internal { .. }) | None => self.name.clone(),
+        }
+    }
+}
+
 impl Blueprint {
     pub(crate) fn of(migrations: &MigrationSet) -> Self {
         Self { migrations: migrations.clone(), target: Target::Latest, fixtures: Vec::new(), configure: None }
@@ -50,9 +63,9 @@ impl Blueprint {
     }
 
     pub(crate) async fn run_fixtures(&self, client: &Client) -> Result<(), Error> {
-        for Fixture { name, sql } in &self.fixtures {
-            let done = client.batch_execute(sql).await;
-            done.map_err(|source| Fault::Fixture { name: name.clone(), source })?;
+        for fixture in &self.fixtures {
+            let done = client.batch_execute(&fixture.sql).await;
+            done.map_err(|source| Fault::Fixture { place: fixture.place(&source), source })?;
         }
         Ok(())
     }

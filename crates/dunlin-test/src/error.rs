@@ -146,8 +146,8 @@ pub(crate) enum Fault {
     #[error("the migrations could not be applied to a test database")]
     Migration { source: dunlin_core::Error },
 
-    #[error("the fixture {name} failed on a test database")]
-    Fixture { name: String, source: tokio_postgres::Error },
+    #[error("the fixture {place} failed on a test database")]
+    Fixture { place: String, source: tokio_postgres::Error },
 
     #[error(
         "could not read what the database holds; see that the connection lives and that no transaction has failed on it"

@@ -133,11 +133,15 @@ async fn a_migration_or_a_fixture_that_fails_is_named_and_leaves_no_database() {
       because: migration 1 (typo) failed at 1_typo.up.sql:1:8: syntax error at or near "TABEL" (SQLSTATE 42601); nothing of it remains: mend it and run again
     "#);
 
-    let wrong =
-        TestDatabase::builder(&birds()).server(&server).fixture("users.sql", "INSERT INTO users VALUES (1)");
+    let sql = "INSERT INTO kinds VALUES ('plover');\nINSERT INTO users VALUES (1)";
+    let wrong = TestDatabase::builder(&birds()).server(&server).fixture("users.sql", sql);
     let error = wrong.create().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Migration);
-    insta::assert_snapshot!(error, @"the fixture users.sql failed on a test database");
+    insta::assert_snapshot!(format!("{error:?}"), @r#"
+    the fixture users.sql:2:13 failed on a test database
+      because: db error
+      because: ERROR: relation "users" does not exist
+    "#);
     assert_eq!(databases(&server).await, [""; 0]);
 }
 
