@@ -28,7 +28,7 @@ impl Workspace {
             .map(|target| target.join(NAME))
             .chain(cache_folders())
             .find(|folder| account.reaches(folder) && is_writable(folder))
-            .unwrap_or_else(|| env::temp_dir().join(NAME));
+            .unwrap_or_else(|| last_resort(rustix::process::geteuid().as_raw()));
         Self { folder }
     }
 
@@ -72,6 +72,11 @@ impl Workspace {
     }
 }
 
+/// A folder that each user has for himself: the first one who comes owns what all can write to.
+fn last_resort(user: u32) -> PathBuf {
+    env::temp_dir().join(format!("{NAME}-{user}"))
+}
+
 /// Returns whether this user may make or change the folder: that of a project which somebody else has built may not be
 /// ours.
 fn is_writable(folder: &Path) -> bool {
@@ -102,4 +107,17 @@ fn cache_folders() -> Vec<PathBuf> {
         folders.push(PathBuf::from("/var/cache"));
     }
     folders.into_iter().map(|folder| folder.join(NAME)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_without_a_folder_of_their_own_do_not_get_in_each_other_s_way() {
+        let [one, other] = [1_000, 1_001].map(last_resort);
+
+        assert_ne!(one, other);
+        assert_eq!(one.parent(), Some(&*env::temp_dir()));
+    }
 }
