@@ -174,9 +174,9 @@ pub(crate) struct Listed {
 pub(crate) async fn list(client: &Client, names: &Names) -> Result<Vec<Listed>, tokio_postgres::Error> {
     let [templates, tests] = names.prefixes().map(|prefix| literal(&prefix));
     let sql = format!(
-        "SELECT datname, datistemplate, left(shobj_description(oid, 'pg_database'), 200) FROM pg_catalog.pg_database \
+        "SELECT datname, datistemplate, left(shobj_description(oid, 'pg_database'), 1000) FROM pg_catalog.pg_database \
          WHERE starts_with(datname, {templates}) OR starts_with(datname, {tests}) \
-         UNION ALL SELECT nspname, NULL, left(obj_description(oid, 'pg_namespace'), 200) FROM pg_catalog.pg_namespace \
+         UNION ALL SELECT nspname, NULL, left(obj_description(oid, 'pg_namespace'), 1000) FROM pg_catalog.pg_namespace \
          WHERE starts_with(nspname, {tests}) ORDER BY 1"
     );
     let listed = |row: &SimpleQueryRow| Listed {

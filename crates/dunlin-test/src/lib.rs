@@ -33,7 +33,7 @@
 //! # When a test is over
 //! A database is handed back when the last clone of its [`TestDatabase`] is dropped. If the test panics, or a
 //! `#[dunlin::test]` returns an error, it **stays**, and its URL and the `psql` command are printed; it replaces the one that
-//! the same test has left before. `DUNLIN_TEST_KEEP=1` keeps all, `DUNLIN_TEST_KEEP=0` none.
+//! the same test of the same program has left before. `DUNLIN_TEST_KEEP=1` keeps all, `DUNLIN_TEST_KEEP=0` none.
 //!
 //! Every database that is in use is locked (an advisory lock in the maintenance database) by the process that uses it. Whose lock
 //! is free was left by a killed run: it is taken over by whoever needs one, or dropped at the next start. Those

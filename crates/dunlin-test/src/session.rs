@@ -62,9 +62,14 @@ fn bounded(config: &Config) -> Config {
         config.connect_timeout(Duration::from_secs(10));
     }
     if config.get_application_name().is_none() {
-        let program = env::current_exe().ok();
-        let name = program.as_deref().and_then(|path| path.file_name()).unwrap_or_default();
-        config.application_name(name.to_string_lossy());
+        config.application_name(program());
     }
     config
+}
+
+/// What this program is called: one that Cargo has built has a hash in its name that no other package's has.
+pub(crate) fn program() -> String {
+    let program = env::current_exe().ok();
+    let name = program.as_deref().and_then(|path| path.file_name()).unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }

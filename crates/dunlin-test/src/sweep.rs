@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Fault},
     home::Home,
     home_sql::{self, KEPT, Kind, Listed},
+    keep,
     manifest::{self, Manifest},
     names::{Key, Named},
 };
@@ -95,8 +96,7 @@ impl Listing {
                 !listed.is_template || last_used.is_none_or(|used| is_older(UNUSED_FOR, used))
             }
             Named::Test { .. } if comment.starts_with(KEPT) => {
-                let since = comment.rsplit(' ').next().and_then(|since| since.parse().ok());
-                since.is_some_and(|since| is_older(KEPT_FOR, since))
+                keep::read(comment).is_some_and(|(since, _)| is_older(KEPT_FOR, since))
             }
             Named::Test { .. } if listed.kind == Kind::Schema => true,
             // What can be cleaned is for who needs one next.
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn kept(before: u64) -> Option<String> {
-        Some(format!("{KEPT} for a::test since {}", NOW - before))
+        Some(format!("{KEPT} since {} for a::test in birds-0123", NOW - before))
     }
 
     #[test]

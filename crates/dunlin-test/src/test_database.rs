@@ -1,5 +1,5 @@
 use std::{
-    env, fmt,
+    fmt,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,6 +15,7 @@ use crate::{
     error::{Error, Fault},
     home::{AHEAD, Home},
     isolation::Isolation,
+    keep,
     lease::Lease,
     schema_lease::SchemaLease,
     scope,
@@ -169,11 +170,9 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let is_kept = match env::var("DUNLIN_TEST_KEEP").as_deref() {
-            Ok("1") => true,
-            Ok("0") => false,
-            _ => *self.is_kept.get_mut() || thread::panicking(),
-        };
+        // What can't be read was refused when the database was asked for.
+        let asked_for = keep::asked_for().ok().flatten();
+        let is_kept = asked_for.unwrap_or_else(|| *self.is_kept.get_mut() || thread::panicking());
         if is_kept {
             self.place.keep(&self.test);
             let (url, psql) = (self.place.url(), self.place.psql());
@@ -294,6 +293,7 @@ impl TestDatabaseBuilder {
     /// # Cancel safety
     /// As [`TestDatabase::fresh`].
     pub async fn create(self) -> Result<TestDatabase, Error> {
+        keep::asked_for()?;
         let (server, home) = self.home().await?;
         let (place, parked) = match self.isolation.unwrap_or_else(|| home.isolation()) {
             Isolation::Database => {

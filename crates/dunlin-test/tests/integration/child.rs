@@ -81,7 +81,12 @@ impl Owner {
 
     /// Starts a process with a test in it, and waits until the test has its database.
     pub(crate) fn test(role: &str, variables: &[(&str, &str)]) -> Self {
-        Self::start_as("child::run_as_test", env::current_exe().unwrap(), role, variables)
+        Self::test_of(env::current_exe().unwrap(), role, variables)
+    }
+
+    /// The same of a copy of this program.
+    pub(crate) fn test_of(program: PathBuf, role: &str, variables: &[(&str, &str)]) -> Self {
+        Self::start_as("child::run_as_test", program, role, variables)
     }
 
     /// Waits for its end, and returns whether it was a success and what it has complained about.

@@ -1,6 +1,6 @@
 //! What becomes of a test's database when the test is over.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, env, fs, time::Instant};
 
 use dunlin_test::{Server, TestDatabase};
 use tokio_postgres::NoTls;
@@ -71,11 +71,23 @@ async fn a_test_that_fails_keeps_its_database_and_says_how_to_reach_it_and_the_n
     config.dbname(&name);
     assert_eq!(ask(&config, "SELECT name FROM birds").await, "dunlin");
 
+    // The same test of another program, of which this is a copy.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("other");
+    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    let others = Owner::test_of(program, "fail", &[("DATABASE_URL", &url)]);
+    let others_name = others.said("database")[0].to_owned();
+    assert!(!others.outcome().0);
+    assert_eq!(
+        BTreeSet::from_iter(left(&server, 2).await),
+        BTreeSet::from([name.clone(), others_name.clone()])
+    );
+
     let second = fail();
     let other = second.said("database")[0].to_owned();
     assert!(!second.outcome().0);
     assert_ne!(other, name);
-    assert_eq!(left(&server, 1).await, [other]);
+    assert_eq!(BTreeSet::from_iter(left(&server, 2).await), BTreeSet::from([other, others_name]));
 }
 
 #[tokio::test]
@@ -91,6 +103,12 @@ async fn dunlin_test_keep_keeps_all_or_none() {
     let failed = Owner::test("fail", &[("DATABASE_URL", &url), ("DUNLIN_TEST_KEEP", "0")]);
     assert!(!failed.outcome().0);
     assert_eq!(left(&server, 1).await, [name]);
+
+    let (is_success, complaints) =
+        Owner::test("pass", &[("DATABASE_URL", &url), ("DUNLIN_TEST_KEEP", "yes")]).outcome();
+    let said = "the environment variable DUNLIN_TEST_KEEP is \"yes\"; it must be `1` to keep the database of every \
+                test, or `0` to keep none";
+    assert!(!is_success && complaints.contains(said), "{complaints}");
 }
 
 #[tokio::test]
@@ -128,7 +146,9 @@ async fn a_database_can_be_kept_by_name() {
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()";
     let test = std::thread::current().name().unwrap().to_owned();
     let comment = ask(&config, comment).await;
-    assert!(comment.starts_with(&format!("kept by dunlin-test for {test} since ")), "{comment}");
+    let (since, whose) = comment.split_once(" for ").unwrap();
+    assert!(since.starts_with("kept by dunlin-test since "), "{comment}");
+    assert!(whose.starts_with(&format!("{test} in integration-")), "{comment}");
 }
 
 #[tokio::test]
