@@ -43,7 +43,7 @@ impl Sharing {
 /// - The owner holds the write end of standard input. Its end is the end of the owner, whichever way that came. That of a
 ///   shared server is a named pipe: everybody who uses the server holds a write end, and has written a byte when he came.
 ///   Once all are gone those who come within `linger` seconds find the server still there, and an hour later as long as
-///   the file `kept` says that somebody may want to look at a database. Then the pipe loses its name, so that nobody
+///   it runs and the file `kept` says that somebody may want to look at a database. Then the pipe loses its name, so that nobody
 ///   comes any more, and who has come at this very moment is waited for.
 /// - The signals of a terminal are for the owner, not for this process group; HUP, INT and TERM are ignored all the same.
 /// - Its standard output is the owner's lock, which so lasts until both are gone: nobody sweeps under its feet.
@@ -61,7 +61,7 @@ trap '' HUP INT TERM
   until [ -z "$(cat <&3)" ]; do
     waited=0
     sleep "$linger"
-    while [ -e "$folder/kept" ] && [ "$waited" -lt 1800 ]; do
+    while [ -e "$folder/kept" ] && [ ! -e "$folder/exit" ] && [ "$waited" -lt 1800 ]; do
       waited=$((waited + 1))
       sleep 2
     done

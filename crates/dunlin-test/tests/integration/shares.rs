@@ -94,6 +94,22 @@ async fn a_shared_server_that_crashed_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_server_that_stays_for_a_kept_database_can_be_stopped_by_hand_and_leaves_nothing() {
+    let builder = Server::builder().setting("cluster_name", likeness("kept")).shared();
+    let server = builder.start().await.unwrap();
+    let database = TestDatabase::builder(&birds()).server(&server).create().await.unwrap();
+    database.keep();
+    drop(database);
+    let folder = folder(&server);
+    drop(server);
+
+    let pid = std::fs::read_to_string(folder.join("data/postmaster.pid")).unwrap();
+    signal("-INT", &[pid.lines().next().unwrap().parse().unwrap()]);
+
+    wait_until("server, watchdog and folder are gone", || is_gone(&folder));
+}
+
+#[tokio::test]
 async fn within_a_process_all_get_one_server_and_stopping_lets_go_of_it() {
     if env::var_os("DATABASE_URL").is_some() {
         return;
