@@ -19,7 +19,7 @@ const USAGE: &str = "usage: fresh KIND [REPETITIONS] [--seed S] [--point N]
   cancels       the future of a fresh database is dropped at each poll
   all           all of them
 
---seed repeats something random, --point tries one point of the others.";
+REPETITIONS of points and cancels are so many of their points. --seed repeats something random, --point tries one point.";
 
 const KINDS: [&str; 5] = ["parallel", "nextest-like", "kills", "points", "cancels"];
 
@@ -67,20 +67,18 @@ fn kinds(names: &[&str], arguments: impl Iterator<Item = String>) -> Result<Exit
 async fn run(name: &str, options: &Options) -> Result<Vec<Report>, BoxError> {
     let program = std::env::current_exe()?;
     let Options { repetitions, seed, point } = *options;
-    let part = point.map_or(Part::All, Part::One);
-    if let "points" | "cancels" = name {
-        let report = if name == "points" {
-            fresh::points(part, &program).await?
-        } else {
-            fresh::cancels(part).await?
-        };
-        return Ok(vec![report]);
-    }
     let seed = seed.unwrap_or_else(|| {
         let seed = u64::from(fastrand::u32(..));
         println!("--seed {seed}");
         seed
     });
+    let some = repetitions.map_or(Part::All, |points| Part::Some { points, seed });
+    let part = point.map_or(some, Part::One);
+    match name {
+        "points" => return Ok(vec![fresh::points(part, &program).await?]),
+        "cancels" => return Ok(vec![fresh::cancels(part).await?]),
+        _ => {}
+    }
     let mut reports = Vec::new();
     for place in [Place::Shared, Place::Given] {
         let (tests, most) = match name {
