@@ -16,7 +16,8 @@
 //! # }
 //! ```
 //!
-//! `#[dunlin::test]` hands a test its database as an argument; [`checks`] try the migrations themselves.
+//! `#[dunlin::test]` hands a test its database as an argument; [`checks`] try the migrations themselves. [`nextest`] is how it goes where each
+//! test is a process.
 //!
 //! # How a database is had in milliseconds
 //! - **A template.** The first test that asks for a set of migrations runs them in a template database, under a lock, and
@@ -124,6 +125,9 @@ mod session;
 mod shared;
 mod url;
 mod workspace;
+
+#[doc = include_str!("../docs/nextest.md")]
+pub mod nextest {}
 
 #[doc(hidden)]
 pub use crate::attribute as __private;
