@@ -130,6 +130,9 @@ pub fn embed(input: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
+/// Migrations that need more than their set (a role, resources of Rust migrations) can't be named here: a test without arguments
+/// makes its database itself, with `TestDatabase::builder(&migrations()).migrator(...)`, and all tests of that set do it so.
+///
 /// Whatever else stands on the function stays: `#[ignore]`, `#[should_panic]`, `#[cfg(...)]`, `#[allow(...)]`, documentation.
 /// Where `use dunlin::test;` is written, `#[test]` means this attribute. Under `use dunlin::*;` it is ambiguous, as under
 /// `use tokio::*;`: import names there.

