@@ -153,12 +153,11 @@ impl Lane {
         let maintenance = connect(&server.config()).await?;
         let name = format!("lane_{number}");
         maintenance.batch_execute(&format!("CREATE DATABASE {name}")).await?;
-        let oid: u32 =
-            maintenance.query_one("SELECT oid FROM pg_database WHERE datname = $1", &[&name]).await?.get(0);
+        let home: i64 = maintenance.query_one(HOME, &[&name]).await?.get(0);
         let mut config = server.config();
         config.dbname(name);
         let proxy = Proxy::start(&config).await;
-        Ok(Self { config, proxy, names: format!("dunlin\\_%\\_{oid}\\_"), maintenance })
+        Ok(Self { config, proxy, names: format!("dunlin\\_%\\_{home}\\_"), maintenance })
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
@@ -208,6 +207,9 @@ impl Lane {
         Ok(began.elapsed())
     }
 }
+
+/// The number in the names of all databases that come from a maintenance database and a role.
+const HOME: &str = "SELECT hashtext(concat(oid, ' ', current_user))::bigint & 4294967295 FROM pg_database WHERE datname = $1";
 
 const TEMPLATES: &str = "SELECT datname::text FROM pg_database WHERE datname LIKE $1";
 
