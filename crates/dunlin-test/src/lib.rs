@@ -47,7 +47,7 @@
 //! - What all databases of a server share: roles, tablespaces, the server's settings.
 //! - The statistics of a used database: what ANALYZE found and `pg_stat_*` counted for earlier tests is still there.
 //! - A superuser who sets `track_counts = off` in a session hides what is done there from the proof, and from whoever gets the
-//!   database next; so does one who writes to tables of `information_schema`.
+//!   database next.
 //! - A connection that an earlier test opens after it has given its database back: a `#[dunlin::test]` ends its runtime first,
 //!   a static pool of one's own does not.
 //!
