@@ -28,7 +28,7 @@ pub(crate) enum Dirty {
 }
 
 /// Makes a used copy of a template equal to it, or says why that can't be done. Nobody else may be in it, and who is left
-/// is put out.
+/// is put out. What is cut half way has changed nothing.
 ///
 /// That the schema is as it was is told by PostgreSQL's own counters: a copy begins with all of them at zero, each change of a
 /// catalog counts, even one that was rolled back, and a session hands in its counts before it ends. So a database in which
@@ -114,6 +114,9 @@ const STATISTIC_EXT_DATA: u32 = 3_429;
 const PUT_OUT: &str = "ROLLBACK; SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity \
      WHERE datname = pg_catalog.current_database() AND pid <> pg_catalog.pg_backend_pid()";
 
+/// The session goes to a test: `lastval` shall know as little as in a new one.
+const COMMIT: &str = "COMMIT; DISCARD SEQUENCES";
+
 /// Puts rows and sequences back, and commits.
 async fn restore(client: &Client, manifest: &Manifest, written: &[&SimpleQueryRow]) -> Result<(), Dirty> {
     let mut sql = String::new();
@@ -138,7 +141,7 @@ async fn restore(client: &Client, manifest: &Manifest, written: &[&SimpleQueryRo
         return Err(Dirty::Differs("it holds, or has held, too many rows"));
     }
     if seeds.is_empty() {
-        sql.push_str("COMMIT");
+        sql.push_str(COMMIT);
         return Ok(client.batch_execute(&sql).await?);
     }
     client.batch_execute(&sql).await?;
@@ -151,7 +154,7 @@ async fn restore(client: &Client, manifest: &Manifest, written: &[&SimpleQueryRo
         sink.send(Bytes::from(rows)).await?;
         sink.finish().await?;
     }
-    Ok(client.batch_execute("COMMIT").await?)
+    Ok(client.batch_execute(COMMIT).await?)
 }
 
 fn oid(relation: &SimpleQueryRow) -> u32 {

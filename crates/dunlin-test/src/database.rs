@@ -8,7 +8,6 @@ use crate::{
     lease::Lease,
     server::Server,
     session,
-    template::Template,
 };
 
 /// An empty database of its own, on a [`Server`].
@@ -23,7 +22,7 @@ pub struct Database {
 
 impl Database {
     pub(crate) async fn create(server: &Server, home: &Arc<Home>) -> Result<Self, Error> {
-        let (lease, _) = Lease::take(server, home, &Template::empty(), 0).await?;
+        let (lease, _) = Lease::take(server, &home.empty().await, 0).await?;
         Ok(Self { lease })
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     num::NonZero,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, error::SqlState};
 
 use crate::{
     blueprint::Blueprint,
+    copies::{Copies, Shelf},
     error::{Error, Fault},
     files,
     home_sql::{self, HomeFacts, Kind, Strategy},
@@ -24,15 +25,10 @@ use crate::{
     manifest::Manifest,
     names::Key,
     session::Facts,
-    stock::{Ready, Stock},
     sweep,
     template::Template,
-    turn::Turn,
     will::Will,
 };
-
-/// How many databases are made ahead of need, unless somebody says otherwise.
-pub(crate) const AHEAD: usize = 2;
 
 /// How many databases are made at the same time, where there are not more processors: copies that are made at once share their
 /// checkpoints.
@@ -41,17 +37,8 @@ const MADE_AT_ONCE: usize = 8;
 /// How many databases are dropped at the same time: nobody waits for it, and each takes a connection.
 const DROPS_AT_ONCE: usize = 2;
 
-/// Where a database may come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum From {
-    /// From this process, new or used, or from one that has ended.
-    Anybody,
-    /// From this process.
-    Ours,
-}
-
-/// What this process has on one server: a connection whose advisory locks are the process' signs of life, the templates
-/// that it knows and the databases that it has.
+/// What this process has on one server: a connection whose advisory locks are the process' signs of life, and the names of the
+/// databases and schemas that it has.
 ///
 /// Every database that the process has is locked by its name. The locks end with the process however it ends, and with the
 /// server: a database whose lock is free belongs to nobody, and who needs one may take it over.
@@ -70,8 +57,9 @@ pub(crate) struct Home {
     makers: Mutex<Vec<Client>>,
     making: Semaphore,
     dropping: Semaphore,
-    stocks: Mutex<HashMap<Key, Stock>>,
-    templates: Mutex<HashMap<Key, Arc<OnceCell<Arc<Template>>>>>,
+    /// All that this process has, at work or free.
+    owned: Mutex<BTreeSet<String>>,
+    shelves: Mutex<HashMap<Key, Arc<OnceCell<Arc<Shelf>>>>>,
     /// Behind what is random about the names.
     counter: AtomicU64,
 }
@@ -99,8 +87,8 @@ impl Home {
             makers: Mutex::default(),
             making: Semaphore::new(processors.max(MADE_AT_ONCE)),
             dropping: Semaphore::new(DROPS_AT_ONCE),
-            stocks: Mutex::default(),
-            templates: Mutex::default(),
+            owned: Mutex::default(),
+            shelves: Mutex::default(),
             counter: AtomicU64::new(random.unwrap_or_default()),
         });
         if !home.facts.can_create {
@@ -131,9 +119,15 @@ impl Home {
         let mut life = self.life.lock().await;
         if life.is_closed() {
             let client = self.connect().await?;
-            let ours: Vec<String> = locked(&self.stocks).values().flat_map(Stock::ours).collect();
-            for name in ours {
-                home_sql::try_lock(&client, &name).await.map_err(|source| Fault::Ask { source })?;
+            for name in self.owned() {
+                let is_ours = home_sql::try_lock(&client, &name).await;
+                if !is_ours.map_err(|source| Fault::Ask { source })? {
+                    tracing::warn!(
+                        name,
+                        "somebody else has taken over a test database after a connection was cut"
+                    );
+                    self.disown(&name);
+                }
             }
             *life = Arc::new(client);
         }
@@ -172,68 +166,25 @@ impl Home {
         created && home_sql::drop(builder, Kind::Database, &probe).await.is_ok()
     }
 
-    /// Gives the template, and builds it if nobody has.
-    pub(crate) async fn template(&self, blueprint: &Blueprint) -> Result<Arc<Template>, Error> {
+    /// Gives the copies of a template, and builds the template if nobody has.
+    pub(crate) async fn copies(self: &Arc<Self>, blueprint: &Blueprint) -> Result<Copies, Error> {
         let key = blueprint.key(&self.server);
-        let cell = locked(&self.templates).entry(key).or_default().clone();
-        cell.get_or_try_init(|| Template::find_or_build(self, key, blueprint)).await.cloned()
+        let cell = locked(&self.shelves).entry(key).or_default().clone();
+        let shelf = async || Template::find_or_build(self, key, blueprint).await.map(Shelf::of);
+        let shelf = cell.get_or_try_init(shelf).await?;
+        Ok(Copies::new(self, shelf))
     }
 
-    /// Gives a database that is a copy of the template, or was one and is to be cleaned. Whoever gets it gives it back with
-    /// [`give_back`](Self::give_back) or has it thrown away with [`discard`](Self::discard).
-    pub(crate) async fn take(self: &Arc<Self>, template: &Arc<Template>, from: From) -> Result<Ready, Error> {
-        if let Some(ready) = self.stock(template.key(), Stock::take) {
-            return Ok(ready);
-        }
-        if from == From::Anybody
-            && let Some(name) = self.adopt(template).await?
-        {
-            return Ok(Ready::Used(name));
-        }
-        self.wait(template).await
+    /// Gives the copies of nothing.
+    pub(crate) async fn empty(self: &Arc<Self>) -> Copies {
+        let cell = locked(&self.shelves).entry(Key::Empty).or_default().clone();
+        let shelf = cell.get_or_init(async || Shelf::of(Template::empty())).await;
+        Copies::new(self, shelf)
     }
 
-    /// Makes copies in the background until so many are free: here, or left by others.
-    pub(crate) fn make_ahead(self: &Arc<Self>, template: &Arc<Template>, count: usize) {
-        if self.stock(template.key(), |stock| stock.ahead()) >= count {
-            return;
-        }
-        let (home, template) = (self.clone(), template.clone());
-        self.keeper.spawn(async move {
-            let left = match home.count_left(&template).await {
-                Ok(left) => left,
-                Err(error) => return tracing::debug!(%error, "no test database is made ahead"),
-            };
-            let missing =
-                home.stock(template.key(), |stock| count.saturating_sub(left).saturating_sub(stock.ahead()));
-            for _ in 0..missing {
-                home.make(&template);
-            }
-        });
-    }
-
-    async fn count_left(&self, template: &Template) -> Result<usize, Error> {
-        let prefix = self.facts.names.prefix(template.key());
-        home_sql::free(&*self.life().await?, &prefix).await.map_err(|source| Fault::Ask { source }.into())
-    }
-
-    /// Makes copies until so many are free, and returns when they are.
-    pub(crate) async fn prepare(
-        self: &Arc<Self>,
-        template: &Arc<Template>,
-        count: usize,
-    ) -> Result<(), Error> {
-        let waiting: Vec<_> = self.stock(template.key(), |stock| {
-            let missing = count.saturating_sub(stock.free());
-            (0..missing).map(|_| stock.wait()).collect()
-        });
-        let mut turns: Vec<_> =
-            waiting.into_iter().map(|answer| Turn::new(self, template.key(), answer)).collect();
-        turns.iter().for_each(|_| self.make(template));
-        for turn in &mut turns {
-            turn.comes().await?;
-        }
-        Ok(())
+    /// Lets the future run, whatever becomes of the runtime of the caller.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.keeper.spawn(work);
     }
 
     /// Notes that somebody may want to look at a database when this process has ended, and drops the one that the same test
@@ -253,65 +204,66 @@ impl Home {
         let _ = is_done.recv_timeout(PATIENCE);
     }
 
-    /// Takes a database back. Where it can't be told whether it is as it was, it is thrown away.
-    pub(crate) fn give_back(self: &Arc<Self>, template: &Template, name: String) {
-        let most = 2 * self.most_at_once();
-        let is_wanted = self.facts.has_counters
-            && template.is_cleanable()
-            && self.stock(template.key(), |stock| stock.free() < most);
-        if is_wanted {
-            self.stock(template.key(), |stock| stock.give(Ready::Used(name)));
-        } else {
-            self.discard(template.key(), name);
+    /// Makes a copy of the template. Nobody else has it.
+    pub(crate) async fn create(&self, template: &Template) -> Result<String, Error> {
+        let _permit = self.making.acquire().await.map_err(|_| Fault::Lost)?;
+        let name = self.new_name(template.key());
+        let failed = |source| Fault::Create { name: name.clone(), source };
+        let maker = self.maker().await?;
+        self.claim(Kind::Database, &name, failed).await?;
+        let strategy = self.strategy(template.manifest());
+        let created = async {
+            home_sql::create(&maker, &name, template.name(), strategy).await?;
+            template.settings().apply(&maker, &name).await
+        };
+        if let Err(source) = created.await {
+            self.disown(&name);
+            return Err(failed(source).into());
         }
-    }
-
-    /// Takes a database back that was not used.
-    pub(crate) fn put_back(&self, key: Key, ready: Ready) {
-        self.stock(key, |stock| stock.give(ready));
-    }
-
-    /// Drops a database in the background.
-    pub(crate) fn discard(self: &Arc<Self>, key: Key, name: String) {
-        let home = self.clone();
-        self.keeper.spawn(async move {
-            if let Err(error) = home.drop_database(key, &name).await {
-                tracing::debug!(%error, name, "could not drop a test database");
-            }
-        });
-    }
-
-    /// Drops a database, and its lock with it.
-    pub(crate) async fn drop_database(&self, key: Key, name: &str) -> Result<(), Error> {
-        self.remove(Kind::Database, key, name).await
+        self.rest(maker);
+        Ok(name)
     }
 
     /// Creates a schema that nobody else has, in the maintenance database.
     pub(crate) async fn create_schema(&self, key: Key) -> Result<String, Error> {
         let name = self.new_name(key);
         let failed = |source| Fault::CreateSchema { name: name.clone(), source };
-        if let Some(will) = &self.will {
-            will.add(Kind::Schema, &name)?;
-        }
-        home_sql::try_lock(&*self.life().await?, &name).await.map_err(failed)?;
-        self.stock(key, |stock| stock.own(&name));
         let maker = self.maker().await?;
+        self.claim(Kind::Schema, &name, failed).await?;
         home_sql::create_schema(&maker, &name).await.map_err(failed)?;
         self.rest(maker);
         Ok(name)
     }
 
-    /// Drops a schema in the background.
-    pub(crate) fn drop_schema(self: &Arc<Self>, key: Key, name: String) {
+    /// Takes over what somebody who has died has left of this template's copies.
+    pub(crate) async fn adopt(&self, template: &Template) -> Result<Option<String>, Error> {
+        let _alone = self.adopting.lock().await;
+        let prefix = self.facts.names.prefix(template.key());
+        let adopted = home_sql::adopt(&*self.life().await?, &prefix, &self.owned()).await;
+        let adopted = adopted.map_err(|source| Fault::Ask { source })?;
+        if let Some(name) = &adopted {
+            self.own(name);
+        }
+        Ok(adopted)
+    }
+
+    /// Whether a used copy of the template may come back.
+    pub(crate) fn comes_back(&self, template: &Template) -> bool {
+        self.facts.has_counters && template.is_cleanable()
+    }
+
+    /// Drops a database or a schema in the background.
+    pub(crate) fn discard(self: &Arc<Self>, kind: Kind, name: String) {
         let home = self.clone();
-        self.keeper.spawn(async move {
-            if let Err(error) = home.remove(Kind::Schema, key, &name).await {
-                tracing::debug!(%error, name, "could not drop the schema of a test");
+        self.spawn(async move {
+            if let Err(error) = home.remove(kind, &name).await {
+                tracing::debug!(%error, name, "could not drop what a test had");
             }
         });
     }
 
-    async fn remove(&self, kind: Kind, key: Key, name: &str) -> Result<(), Error> {
+    /// Drops a database or a schema, and its lock with it.
+    pub(crate) async fn remove(&self, kind: Kind, name: &str) -> Result<(), Error> {
         let failed = |source| Fault::Drop { name: name.to_owned(), source };
         let _permit = self.dropping.acquire().await.map_err(|_| Fault::Lost)?;
         let maker = self.maker().await?;
@@ -330,7 +282,7 @@ impl Home {
         if let Some(will) = &self.will {
             will.remove(name);
         }
-        self.stock(key, |stock| stock.disown(name));
+        self.disown(name);
         Ok(())
     }
 
@@ -348,86 +300,48 @@ impl Home {
         locked(&self.makers).push(maker);
     }
 
-    fn most_at_once(&self) -> usize {
-        thread::available_parallelism().map_or(2, NonZero::get).max(4)
+    /// Whether this process still has it.
+    pub(crate) fn owns(&self, name: &str) -> bool {
+        locked(&self.owned).contains(name)
     }
 
-    /// Takes over what somebody who has died has left.
-    async fn adopt(&self, template: &Template) -> Result<Option<String>, Error> {
-        if !self.facts.has_counters || !template.is_cleanable() {
-            return Ok(None);
-        }
-        let _alone = self.adopting.lock().await;
-        let ours = self.stock(template.key(), |stock| stock.ours());
-        let prefix = self.facts.names.prefix(template.key());
-        let adopted = home_sql::adopt(&*self.life().await?, &prefix, &ours).await;
-        let adopted = adopted.map_err(|source| Fault::Ask { source })?;
-        if let Some(name) = &adopted {
-            self.stock(template.key(), |stock| stock.own(name));
-        }
-        Ok(adopted)
-    }
-
-    /// Waits for a database, of which one is made if nothing comes before it.
-    async fn wait(self: &Arc<Self>, template: &Arc<Template>) -> Result<Ready, Error> {
-        let mut turn = Turn::new(self, template.key(), self.stock(template.key(), Stock::wait));
-        self.make(template);
-        turn.comes().await?;
-        Ok(turn.take().ok_or(Fault::Lost)?)
-    }
-
-    fn make(self: &Arc<Self>, template: &Arc<Template>) {
-        let (home, template) = (self.clone(), template.clone());
-        self.stock(template.key(), Stock::begin);
-        self.keeper.spawn(async move {
-            let made = home.create(&template).await;
-            home.stock(template.key(), |stock| {
-                stock.end();
-                match made {
-                    Ok(name) => stock.give(Ready::New(name)),
-                    Err(error) => stock.fail(error),
-                }
-            });
-        });
-    }
-
-    async fn create(&self, template: &Template) -> Result<String, Error> {
-        let _permit = self.making.acquire().await.map_err(|_| Fault::Lost)?;
-        let name = self.new_name(template.key());
-        // From here on nobody of this process takes it for one that the dead have left.
-        self.stock(template.key(), |stock| stock.own(&name));
-        let created = self.create_as(template, &name).await;
-        if created.is_err() {
-            self.stock(template.key(), |stock| stock.disown(&name));
-        }
-        created.map(|()| name)
-    }
-
-    async fn create_as(&self, template: &Template, name: &str) -> Result<(), Error> {
-        let failed = |source| Fault::Create { name: name.to_owned(), source };
-        let maker = self.maker().await?;
+    /// Takes the lock of what there is to be: before there is anything that others would take for left by the dead.
+    async fn claim(
+        &self,
+        kind: Kind,
+        name: &str,
+        failed: impl Fn(tokio_postgres::Error) -> Fault,
+    ) -> Result<(), Error> {
         if let Some(will) = &self.will {
-            will.add(Kind::Database, name)?;
+            will.add(kind, name)?;
         }
-        // Before there is a database, which others would take for one that the dead have left.
-        if !home_sql::try_lock(&*self.life().await?, name).await.map_err(failed)? {
-            return Err(Fault::Lost.into());
+        // From here on nobody of this process takes it for one that the dead have left.
+        self.own(name);
+        match home_sql::try_lock(&*self.life().await?, name).await.map_err(failed)? {
+            true => Ok(()),
+            false => {
+                self.disown(name);
+                Err(Fault::Lost.into())
+            }
         }
-        let strategy = self.strategy(template.manifest());
-        home_sql::create(&maker, name, template.name(), strategy).await.map_err(failed)?;
-        template.settings().apply(&maker, name).await.map_err(failed)?;
-        self.rest(maker);
-        Ok(())
+    }
+
+    fn own(&self, name: &str) {
+        locked(&self.owned).insert(name.to_owned());
+    }
+
+    fn disown(&self, name: &str) {
+        locked(&self.owned).remove(name);
+    }
+
+    fn owned(&self) -> Vec<String> {
+        locked(&self.owned).iter().cloned().collect()
     }
 
     fn new_name(&self, key: Key) -> String {
         // Multiplied by an odd number, so that names that are made one after another do not look alike.
         let count = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.facts.names.database(key, count)
-    }
-
-    fn stock<T>(&self, key: Key, work: impl FnOnce(&mut Stock) -> T) -> T {
-        work(locked(&self.stocks).entry(key).or_default())
     }
 }
 

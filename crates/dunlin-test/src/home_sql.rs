@@ -87,8 +87,7 @@ pub(crate) async fn is_gone(client: &Client, name: &str) -> Result<(), tokio_pos
 }
 
 async fn lock_key(client: &Client, key: &str) -> Result<(), tokio_postgres::Error> {
-    let sql = format!("SET statement_timeout = 0; SET lock_timeout = 0; SELECT pg_advisory_lock({key})");
-    client.batch_execute(&sql).await
+    client.batch_execute(&format!("SELECT pg_advisory_lock({key})")).await
 }
 
 pub(crate) async fn unlock(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {

@@ -1,17 +1,6 @@
-use std::sync::Arc;
+use tokio_postgres::{Client, Config};
 
-use tokio_postgres::Config;
-
-use crate::{
-    clean::{self, Dirty},
-    error::Error,
-    home::{From, Home},
-    home_sql::Kind,
-    server::Server,
-    session,
-    stock::Ready,
-    template::Template,
-};
+use crate::{copies::Copies, error::Error, home_sql::Kind, server::Server};
 
 /// How many databases that others have left are tried before one is made.
 const MOST_TRIES: usize = 3;
@@ -20,8 +9,7 @@ const MOST_TRIES: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Lease {
     server: Server,
-    home: Arc<Home>,
-    template: Arc<Template>,
+    copies: Copies,
     name: String,
     end: End,
 }
@@ -38,44 +26,47 @@ enum End {
 }
 
 impl Lease {
-    /// Takes a new copy of the template, or a used one that is clean again, with the connection that has cleaned it. So many
-    /// are made ahead for the next ones.
+    /// Takes a new copy, or a used one that is clean again, with the connection that has cleaned it. So many are made ahead for the
+    /// next ones.
     pub(crate) async fn take(
         server: &Server,
-        home: &Arc<Home>,
-        template: &Arc<Template>,
+        copies: &Copies,
         ahead: usize,
-    ) -> Result<(Self, Option<tokio_postgres::Client>), Error> {
-        // A process that ends with its test can't wait until what it has used up is dropped: there may be many.
-        let mut tries = 0..MOST_TRIES;
-        loop {
-            let from = if tries.next().is_some() { From::Anybody } else { From::Ours };
-            let ready = home.take(template, from).await?;
-            // From here on a drop of the future hands it back.
-            let mut lease = Self {
-                server: server.clone(),
-                home: home.clone(),
-                template: template.clone(),
-                name: ready.name().to_owned(),
-                end: End::Return,
-            };
-            match ready {
-                Ready::New(_) => {
-                    home.make_ahead(template, ahead);
-                    return Ok((lease, None));
+    ) -> Result<(Self, Option<Client>), Error> {
+        let taken = match copies.ready() {
+            Some(ready) => (Self::of(server, copies, ready.name), ready.client),
+            None => match Self::adopt(server, copies).await? {
+                Some((lease, client)) => (lease, Some(client)),
+                None => {
+                    let ready = copies.wait().await?;
+                    (Self::of(server, copies, ready.name), ready.client)
                 }
-                Ready::Used(_) => match lease.clean().await {
-                    Ok(client) => {
-                        home.make_ahead(template, ahead);
-                        return Ok((lease, Some(client)));
-                    }
-                    Err(why) => {
-                        tracing::debug!(name = lease.name, %why, "a test database is not used again");
-                        lease.end = End::Discard;
-                    }
-                },
+            },
+        };
+        copies.make_ahead(ahead);
+        Ok(taken)
+    }
+
+    /// Takes over what others have left. There may be many that can't be cleaned, and a process that ends with its test can't wait
+    /// until they are dropped.
+    async fn adopt(server: &Server, copies: &Copies) -> Result<Option<(Self, Client)>, Error> {
+        for _ in 0..MOST_TRIES {
+            let Some(name) = copies.adopt().await? else { break };
+            // From here on a drop of the future hands it back.
+            let mut lease = Self::of(server, copies, name);
+            match copies.clean(&lease.name).await {
+                Ok(client) => return Ok(Some((lease, client))),
+                Err(why) => {
+                    tracing::debug!(name = lease.name, %why, "a test database is not used again");
+                    lease.end = End::Discard;
+                }
             }
         }
+        Ok(None)
+    }
+
+    fn of(server: &Server, copies: &Copies, name: String) -> Self {
+        Self { server: server.clone(), copies: copies.clone(), name, end: End::Return }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -96,7 +87,7 @@ impl Lease {
     pub(crate) async fn drop_now(mut self) -> Result<(), Error> {
         // If the future is dropped half way the lease goes with it.
         self.end = End::Discard;
-        let dropped = self.home.drop_database(self.template.key(), &self.name).await;
+        let dropped = self.copies.home().remove(Kind::Database, &self.name).await;
         // A second try would fail for the same reason.
         self.end = End::Leave;
         dropped
@@ -104,15 +95,9 @@ impl Lease {
 
     /// Leaves the database where it is when the process has ended, for people to look at.
     pub(crate) fn keep(&mut self, test: &str) {
-        self.home.keep(Kind::Database, &self.name, test);
+        self.copies.home().keep(Kind::Database, &self.name, test);
         self.server.keep_running();
         self.end = End::Leave;
-    }
-
-    async fn clean(&self) -> Result<tokio_postgres::Client, Dirty> {
-        let client = session::connect(&self.config()).await?;
-        clean::clean(&client, &self.template, self.home.facts().epoch).await?;
-        Ok(client)
     }
 }
 
@@ -120,8 +105,8 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let name = self.name.clone();
         match self.end {
-            End::Return => self.home.give_back(&self.template, name),
-            End::Discard => self.home.discard(self.template.key(), name),
+            End::Return => self.copies.give_back(name),
+            End::Discard => self.copies.home().discard(Kind::Database, name),
             End::Leave => {}
         }
     }

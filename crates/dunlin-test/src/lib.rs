@@ -27,7 +27,7 @@
 //! - **Used ones come back** where that is provably clean (PostgreSQL 15 and later): the server's own counters say that no
 //!   row of a catalog was written, so the schema, extensions, functions and privileges are the template's; settings of the
 //!   database are compared; rows are deleted from the tables that were written to, rows of the template restored, sequences
-//!   put back. That takes a millisecond or two, and the test gets the connection that did it. A test that runs
+//!   put back. That happens in the background, and the next test gets the connection that did it. A test that runs
 //!   DDL, `TRUNCATE` or a temporary table, or writes more than 20,000 rows, has its database dropped instead.
 //! - **Nothing is dropped in a test's path.**
 //!
@@ -103,6 +103,7 @@ mod version;
 
 mod blueprint;
 mod clean;
+mod copies;
 mod home;
 mod home_sql;
 mod isolation;

@@ -8,7 +8,6 @@ use crate::{
     error::{Error, Fault},
     home::Home,
     home_sql::Kind,
-    names::Key,
     server::Server,
     session,
 };
@@ -18,7 +17,6 @@ use crate::{
 pub(crate) struct SchemaLease {
     server: Server,
     home: Arc<Home>,
-    key: Key,
     name: String,
     is_kept: bool,
 }
@@ -33,7 +31,7 @@ impl SchemaLease {
         let key = blueprint.key(server.facts());
         let name = home.create_schema(key).await?;
         // From here on a drop of the future drops the schema.
-        let lease = Self { server: server.clone(), home: home.clone(), key, name, is_kept: false };
+        let lease = Self { server: server.clone(), home: home.clone(), name, is_kept: false };
         let migrator = lease.migrator(blueprint.migrator());
         let config = lease.config();
         let migrating = dunlin_core::migrate_to(&config, NoTls, &migrator, blueprint.target);
@@ -86,7 +84,7 @@ impl SchemaLease {
 impl Drop for SchemaLease {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.home.drop_schema(self.key, self.name.clone());
+            self.home.discard(Kind::Schema, self.name.clone());
         }
     }
 }

@@ -1,38 +1,33 @@
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
+use tokio_postgres::Client;
 
 use crate::error::Error;
 
-/// A database that is ready to be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ready {
-    /// Nobody has been in it.
-    New(String),
-    /// Somebody has: it must be cleaned, or thrown away if that can't be done.
-    Used(String),
-}
+/// So many connections to free databases stay open: a server has a limit.
+const MOST_OPEN: usize = 8;
 
-impl Ready {
-    pub(crate) fn name(&self) -> &str {
-        let (Self::New(name) | Self::Used(name)) = self;
-        name
-    }
+/// A database that is equal to its template.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) name: String,
+    /// The connection that has cleaned it, if it was used.
+    pub(crate) client: Option<Client>,
 }
 
 /// Where somebody waits for a database.
 pub(crate) type Waiter = oneshot::Sender<Result<Ready, Error>>;
 
-/// The databases of one template that this process has: it holds the lock of each.
+/// The databases of one template that are free, and who waits for one.
 ///
 /// Who waits is served in turn, with whatever comes first: a new database or one that was handed back. Those that are free are
-/// taken in the order in which they came, so that the sessions of whoever had it last have gone.
+/// taken in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Stock {
     free: VecDeque<Ready>,
     waiting: VecDeque<Waiter>,
-    /// All that this process has, taken or free.
-    ours: BTreeSet<String>,
+    /// How many are being made or cleaned.
     making: usize,
 }
 
@@ -49,6 +44,9 @@ impl Stock {
                 Err(Ok(back)) => ready = back,
                 Err(Err(_)) => return,
             }
+        }
+        if self.free.iter().filter(|free| free.client.is_some()).count() >= MOST_OPEN {
+            ready.client = None;
         }
         self.free.push_back(ready);
     }
@@ -69,30 +67,23 @@ impl Stock {
         answer
     }
 
-    /// Notes that one is being made.
+    /// Notes that one is being made or cleaned.
     pub(crate) fn begin(&mut self) {
         self.making += 1;
     }
 
-    /// Notes that it was made, or was not.
+    /// Notes that this has ended.
     pub(crate) fn end(&mut self) {
         self.making = self.making.saturating_sub(1);
     }
 
-    pub(crate) fn own(&mut self, name: &str) {
-        self.ours.insert(name.to_owned());
-    }
-
-    pub(crate) fn disown(&mut self, name: &str) {
-        self.ours.remove(name);
-    }
-
-    pub(crate) fn ours(&self) -> Vec<String> {
-        self.ours.iter().cloned().collect()
-    }
-
     pub(crate) fn free(&self) -> usize {
         self.free.len()
+    }
+
+    /// How many more must be made for those who wait.
+    pub(crate) fn missing(&self) -> usize {
+        self.waiting.len().saturating_sub(self.making)
     }
 
     /// How many are free or will be.
@@ -105,8 +96,12 @@ impl Stock {
 mod tests {
     use super::*;
 
-    fn new(name: &str) -> Ready {
-        Ready::New(name.to_owned())
+    fn ready(name: &str) -> Ready {
+        Ready { name: name.to_owned(), client: None }
+    }
+
+    fn taken(stock: &mut Stock) -> Option<String> {
+        stock.take().map(|ready| ready.name)
     }
 
     #[test]
@@ -115,37 +110,37 @@ mod tests {
         let (mut first, gone, mut second) = (stock.wait(), stock.wait(), stock.wait());
         drop(gone);
 
-        stock.give(new("a"));
-        stock.give(new("b"));
-        stock.give(new("c"));
+        ["a", "b", "c"].map(ready).into_iter().for_each(|ready| stock.give(ready));
 
-        assert_eq!(first.try_recv().unwrap().unwrap(), new("a"));
-        assert_eq!(second.try_recv().unwrap().unwrap(), new("b"));
-        assert_eq!(stock.take(), Some(new("c")));
-        assert_eq!(stock.take(), None);
+        assert_eq!(first.try_recv().unwrap().unwrap().name, "a");
+        assert_eq!(second.try_recv().unwrap().unwrap().name, "b");
+        assert_eq!(taken(&mut stock).as_deref(), Some("c"));
+        assert_eq!(taken(&mut stock), None);
     }
 
     #[test]
     fn what_was_free_longest_is_taken_first() {
         let mut stock = Stock::default();
-        stock.give(new("a"));
-        stock.give(Ready::Used("b".to_owned()));
+        stock.give(ready("a"));
+        stock.give(ready("b"));
 
         assert_eq!((stock.free(), stock.ahead()), (2, 2));
-        assert_eq!(stock.take(), Some(new("a")));
-        stock.give(new("a"));
-        assert_eq!(stock.take().unwrap().name(), "b");
+        assert_eq!(taken(&mut stock).as_deref(), Some("a"));
+        stock.give(ready("a"));
+        assert_eq!(taken(&mut stock).as_deref(), Some("b"));
     }
 
     #[test]
     fn what_is_made_for_those_who_wait_is_not_ahead() {
         let mut stock = Stock::default();
         let _waiting = stock.wait();
+        assert_eq!((stock.missing(), stock.ahead()), (1, 0));
         stock.begin();
-        assert_eq!(stock.ahead(), 0);
+        assert_eq!((stock.missing(), stock.ahead()), (0, 0));
         stock.begin();
-        assert_eq!(stock.ahead(), 1);
+        assert_eq!((stock.missing(), stock.ahead()), (0, 1));
         stock.end();
-        assert_eq!(stock.ahead(), 0);
+        stock.end();
+        assert_eq!((stock.missing(), stock.ahead()), (1, 0));
     }
 }

@@ -12,8 +12,9 @@ use tokio_postgres::{Client, Config};
 
 use crate::{
     blueprint::{Blueprint, Fixture},
+    copies::AHEAD,
     error::{Error, Fault},
-    home::{AHEAD, Home},
+    home::Home,
     isolation::Isolation,
     keep,
     lease::Lease,
@@ -297,8 +298,8 @@ impl TestDatabaseBuilder {
         let (server, home) = self.home().await?;
         let (place, parked) = match self.isolation.unwrap_or_else(|| home.isolation()) {
             Isolation::Database => {
-                let template = home.template(&self.blueprint).await?;
-                let (lease, parked) = Lease::take(&server, &home, &template, self.ahead).await?;
+                let copies = home.copies(&self.blueprint).await?;
+                let (lease, parked) = Lease::take(&server, &copies, self.ahead).await?;
                 (Place::Database(lease), parked)
             }
             Isolation::Schema => {
@@ -326,8 +327,7 @@ impl TestDatabaseBuilder {
         if self.isolation.unwrap_or_else(|| home.isolation()) == Isolation::Schema {
             return Ok(());
         }
-        let template = home.template(&self.blueprint).await?;
-        home.prepare(&template, count).await
+        home.copies(&self.blueprint).await?.prepare(count).await
     }
 
     async fn home(&self) -> Result<(Server, Arc<Home>), Error> {

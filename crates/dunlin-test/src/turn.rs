@@ -1,11 +1,8 @@
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 use crate::{
+    copies::Copies,
     error::{Error, Fault},
-    home::Home,
-    names::Key,
     stock::Ready,
 };
 
@@ -14,15 +11,14 @@ use crate::{
 /// Who leaves gives it back if it has come already: what was sent and never read would be nobody's until the process ends.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    home: Arc<Home>,
-    key: Key,
+    copies: Copies,
     answer: oneshot::Receiver<Result<Ready, Error>>,
     ready: Option<Ready>,
 }
 
 impl Turn {
-    pub(crate) fn new(home: &Arc<Home>, key: Key, answer: oneshot::Receiver<Result<Ready, Error>>) -> Self {
-        Self { home: home.clone(), key, answer, ready: None }
+    pub(crate) fn new(copies: &Copies, answer: oneshot::Receiver<Result<Ready, Error>>) -> Self {
+        Self { copies: copies.clone(), answer, ready: None }
     }
 
     /// Waits until the database is there.
@@ -42,7 +38,7 @@ impl Drop for Turn {
         self.answer.close();
         let sent = || self.answer.try_recv().ok()?.ok();
         if let Some(ready) = self.ready.take().or_else(sent) {
-            self.home.put_back(self.key, ready);
+            self.copies.put_back(ready);
         }
     }
 }

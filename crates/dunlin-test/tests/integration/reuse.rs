@@ -1,9 +1,10 @@
 //! What a used database must be like so that the next test gets it.
 
-use std::time::Instant;
+use std::{collections::BTreeSet, time::Instant};
 
 use dunlin_core::MigrationSet;
 use dunlin_test::{Server, TestDatabase, TestDatabaseBuilder};
+use tokio_postgres::error::SqlState;
 
 use crate::{
     ends::signal,
@@ -67,13 +68,33 @@ async fn a_used_database_comes_back_as_it_was() {
     for _ in 0..3 {
         let database = again(&server, wear).await;
         let client = database.connect().await.unwrap();
+        let last = client.simple_query("SELECT lastval()").await.unwrap_err();
+        assert_eq!(last.code(), Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE), "{last:?}");
         assert!(names(&client, "SELECT name FROM birds").await.is_empty());
         assert_eq!(names(&client, "SELECT name FROM kinds ORDER BY 1").await, ["gull", "wader"]);
         assert_eq!(names(&client, "SELECT name FROM dunlin_history ORDER BY version").await.len(), 3);
         let id = "INSERT INTO birds (name) VALUES ('dunlin') RETURNING id::text";
         assert_eq!(names(&client, id).await, ["1"], "the sequence went back");
         assert_eq!(names(&client, "SHOW session_replication_role").await, ["origin"]);
+        let sessions = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database()";
+        assert_eq!(names(&client, sessions).await, ["1"]);
     }
+}
+
+#[tokio::test]
+async fn who_comes_while_one_is_being_cleaned_waits_for_that_one() {
+    let server = own().await.unwrap();
+    if !can_tell(&server) {
+        return;
+    }
+    let builder = TestDatabase::builder(&birds()).server(&server).ahead(0);
+    let mut names = BTreeSet::new();
+    for _ in 0..5 {
+        let database = builder.clone().create().await.unwrap();
+        database.connect().await.unwrap().batch_execute("INSERT INTO kinds VALUES ('owl')").await.unwrap();
+        names.insert(database.name().to_owned());
+    }
+    assert_eq!(names.len(), 1, "{names:?}");
 }
 
 #[tokio::test]
