@@ -9,7 +9,8 @@ use crate::lock::LockKey;
 use crate::planner::Rules;
 use crate::progress::{Observer, Progress};
 use crate::{
-    Ahead, Edited, Error, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler, TransactionPolicy,
+    Ahead, Edited, Error, Fingerprint, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler,
+    TransactionPolicy,
 };
 
 /// A set of migrations and how to run it.
@@ -220,6 +221,18 @@ impl Migrator {
         self
     }
 
+    /// Says that nothing stands between the program and the server: takes back [`pooler`](Self::pooler) and
+    /// [`direct`](Self::direct).
+    ///
+    /// It is for a service's own migrator on a database that is not the service's own, which connections of
+    /// [`direct`](Self::direct) would never lead to.
+    #[must_use]
+    pub fn without_pooler(mut self) -> Self {
+        self.pooler = Pooler::default();
+        self.direct = None;
+        self
+    }
+
     /// Something of the application's for [`Context::resource`](crate::Context::resource), one value of a type.
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -238,6 +251,28 @@ impl Migrator {
     #[must_use]
     pub fn set(&self) -> &MigrationSet {
         &self.set
+    }
+
+    /// A digest of what decides how a database is when the migrations have run: the set's
+    /// [`fingerprint`](MigrationSet::fingerprint) by itself, unless [`history`](Self::history), [`role`](Self::role) or
+    /// [`search_path`](Self::search_path) are not the defaults.
+    ///
+    /// It does not see what [`resource`](Self::resource) brings, nor the name of the [`application`](Self::application).
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        let usual = HistoryTable::default();
+        let mut text = String::new();
+        if (self.history.schema(), self.history.table()) != (usual.schema(), usual.table()) {
+            text.push_str(&format!("history\t{}\n", self.history));
+        }
+        if let Some(role) = &self.role {
+            text.push_str(&format!("role\t{role}\n"));
+        }
+        if let Some(path) = &self.search_path {
+            text.push_str(&format!("search_path\t{path}\n"));
+        }
+        let set = self.set.fingerprint();
+        if text.is_empty() { set } else { set.and(&text) }
     }
 }
 
@@ -276,8 +311,39 @@ impl fmt::Debug for Migrator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Direct;
     use crate::ErrorKind;
     use crate::embedded::{Folder, set};
+
+    #[test]
+    fn a_fingerprint_is_that_of_the_set_until_something_else_is_made() {
+        let set = MigrationSet::builder().sql(1, "a", "SELECT 1").build().unwrap();
+        let migrator = || Migrator::new(set.clone());
+        let direct = Direct::new(tokio_postgres::Config::new(), tokio_postgres::NoTls);
+        let same = migrator()
+            .history(HistoryTable::default().beside_others())
+            .resource(7)
+            .application("orders")
+            .lock_timeout(Duration::from_secs(1))
+            .pooler(Pooler::Transaction)
+            .direct(direct);
+        let others = [
+            migrator().history(HistoryTable::new("app", "dunlin_history").unwrap()),
+            migrator().history(HistoryTable::new("public", "history").unwrap()),
+            migrator().role(Ident::new("app").unwrap()),
+            migrator().search_path("app"),
+            migrator().search_path(""),
+            migrator().search_path("app").role(Ident::new("app").unwrap()),
+        ];
+
+        assert_eq!(migrator().fingerprint(), set.fingerprint());
+        assert_eq!(same.fingerprint(), set.fingerprint());
+        let mut seen = vec![set.fingerprint()];
+        for other in others {
+            assert!(!seen.contains(&other.fingerprint()), "{other:?}");
+            seen.push(other.fingerprint());
+        }
+    }
 
     #[test]
     fn f46_a_file_that_was_added_after_the_build_is_noticed() {

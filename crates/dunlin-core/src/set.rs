@@ -116,7 +116,7 @@ impl fmt::Debug for MigrationSet {
     }
 }
 
-/// What [`MigrationSet::fingerprint`] returns. `Display` is `sha256:` and 64 hexadecimal digits.
+/// What [`MigrationSet::fingerprint`] and [`Migrator::fingerprint`](crate::Migrator::fingerprint) return. `Display` is `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint(Digest);
 
@@ -125,6 +125,11 @@ impl Fingerprint {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.0.as_bytes()
+    }
+
+    /// One that sees this text, too.
+    pub(crate) fn and(self, text: &str) -> Self {
+        Self(Digest::of(format!("{self}\n{text}").as_bytes()))
     }
 }
 
