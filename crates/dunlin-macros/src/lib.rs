@@ -114,7 +114,7 @@ pub fn embed(input: TokenStream) -> TokenStream {
 /// | Option | Meaning | Without it |
 /// |---|---|---|
 /// | `migrations = "db/migrations"` | the migrations of this folder, as by `embed!` | `"migrations"` |
-/// | `migrations = crate::migrations()` | these; a `MigrationSet`, a reference to one, a function that returns one, a `LazyLock` of one, or a `Result` of one | |
+/// | `migrations = crate::migrations()` | these: a `MigrationSet` or a `Migrator`, a reference to one, a `LazyLock` or a `Result` of one, or a function that returns any of these | |
 /// | `fixtures("a.sql", "b.sql")` | runs these files after the migrations | none |
 /// | `at = 6` | migrates to this version, or to a `dunlin::Target`: for the test of a migration that moves data | the latest |
 /// | `flavor = "multi_thread"` | spawned tasks run on threads of their own | `"current_thread"` |
@@ -130,8 +130,18 @@ pub fn embed(input: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// Migrations that need more than their set (a role, resources of Rust migrations) can't be named here: a test without arguments
-/// makes its database itself, with `TestDatabase::builder(&migrations()).migrator(...)`, and all tests of that set do it so.
+/// Migrations that need more than their set come with their migrator, best the one that the service boots with: resources of
+/// migrations in Rust, a role, a `search_path`, a history elsewhere. What it says of poolers and direct connections does not
+/// count, as those lead to the service's own database; `TestDatabase::fresh` says more.
+///
+/// ```text
+/// pub fn migrator() -> dunlin::Migrator {
+///     dunlin::Migrator::new(migrations()).resource(Region("north"))
+/// }
+///
+/// #[dunlin::test(migrations = crate::migrator())]
+/// async fn every_bird_has_a_region(client: Client) { ... }
+/// ```
 ///
 /// Whatever else stands on the function stays: `#[ignore]`, `#[should_panic]`, `#[cfg(...)]`, `#[allow(...)]`, documentation.
 /// Where `use dunlin::test;` is written, `#[test]` means this attribute. Under `use dunlin::*;` it is ambiguous, as under

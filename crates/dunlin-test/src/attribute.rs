@@ -11,9 +11,12 @@ use std::{
     time::Duration,
 };
 
-use dunlin_core::{BoxError, MigrationSet, Target};
+use dunlin_core::{BoxError, Target};
 
-use crate::{error::Error, from_test_database::FromTestDatabase, scope::Scope, test_database::TestDatabase};
+use crate::{
+    error::Error, from_test_database::FromTestDatabase, scope::Scope, subject::Subject,
+    test_database::TestDatabase,
+};
 
 pub use crate::{migrations::Migrations, outcome::Passes};
 
@@ -109,7 +112,7 @@ fn fail(passes: Passes, unprepared: &Unprepared) -> ExitCode {
 #[derive(Debug, thiserror::Error)]
 pub enum Unprepared {
     /// The expression of `migrations` is an `Err`.
-    #[error("there is no set of migrations for this test")]
+    #[error("there are no migrations for this test")]
     Migrations(#[source] BoxError),
     /// There is no database.
     #[error("there is no database for this test")]
@@ -124,9 +127,9 @@ pub enum Unprepared {
     },
 }
 
-/// Gives the set that `migrations = ...` names.
-pub fn migrations<Kind>(named: &impl Migrations<Kind>) -> Result<MigrationSet, Unprepared> {
-    named.set().map_err(Unprepared::Migrations)
+/// Gives what `migrations = ...` names.
+pub fn migrations<Kind>(named: &impl Migrations<Kind>) -> Result<Subject, Unprepared> {
+    named.subject().map_err(Unprepared::Migrations)
 }
 
 /// What `at = ...` may be.
@@ -159,11 +162,11 @@ pub fn at(named: impl At) -> Target {
 
 /// Gives the database of a test. Fixtures are names and texts.
 pub async fn database(
-    migrations: MigrationSet,
+    migrations: Subject,
     target: Option<Target>,
     fixtures: &[(&str, &str)],
 ) -> Result<TestDatabase, Unprepared> {
-    let builder = TestDatabase::builder(&migrations).at(target.unwrap_or_default());
+    let builder = TestDatabase::builder(migrations).at(target.unwrap_or_default());
     // Editors of Windows begin a file with a byte order mark, which is no SQL.
     let add = |builder: crate::TestDatabaseBuilder, (name, sql): &(&str, &str)| {
         builder.fixture(*name, sql.trim_start_matches('\u{feff}'))

@@ -1,10 +1,6 @@
-use std::{
-    fmt,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use dunlin_core::{MigrationSet, Migrator, Target};
+use dunlin_core::{Migrator, Target};
 use dunlin_script::Position;
 use tokio_postgres::{Client, error::ErrorPosition};
 
@@ -12,19 +8,16 @@ use crate::{
     error::{Error, Fault},
     names::Key,
     session::Facts,
+    subject::Subject,
 };
 
 /// How a template database is made.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Blueprint {
-    pub(crate) migrations: MigrationSet,
+    pub(crate) subject: Subject,
     pub(crate) target: Target,
     pub(crate) fixtures: Vec<Fixture>,
-    pub(crate) configure: Option<Arc<Configure>>,
 }
-
-/// What a migrator needs besides its set.
-pub(crate) type Configure = dyn Fn(Migrator) -> Migrator + Send + Sync;
 
 /// SQL that runs after the migrations, with the name that errors give it.
 #[derive(Clone, Debug, Hash)]
@@ -46,16 +39,16 @@ impl Fixture {
 }
 
 impl Blueprint {
-    pub(crate) fn of(migrations: &MigrationSet) -> Self {
-        Self { migrations: migrations.clone(), target: Target::Latest, fixtures: Vec::new(), configure: None }
+    pub(crate) fn of(subject: Subject) -> Self {
+        Self { subject, target: Target::Latest, fixtures: Vec::new() }
     }
 
     /// Everything that decides what is in the template is in its key: the ordered ids and checksums of the migrations, the
-    /// target, the fixtures, the server's major version, and the version of this crate, which knows how to read the template's
+    /// role, `search_path` and history that are not the usual ones, the target, the fixtures, the server's major version, and the version of this crate, which knows how to read the template's
     /// comment.
     pub(crate) fn key(&self, server: &Facts) -> Key {
         let mut hasher = DefaultHasher::new();
-        self.migrations.fingerprint().as_bytes().hash(&mut hasher);
+        self.subject.fingerprint().as_bytes().hash(&mut hasher);
         self.target.to_string().hash(&mut hasher);
         self.fixtures.hash(&mut hasher);
         (server.version_num / 10_000, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
@@ -71,20 +64,6 @@ impl Blueprint {
     }
 
     pub(crate) fn migrator(&self) -> Migrator {
-        let migrator = Migrator::new(self.migrations.clone());
-        match &self.configure {
-            Some(configure) => configure(migrator),
-            None => migrator,
-        }
-    }
-}
-
-impl fmt::Debug for Blueprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Blueprint")
-            .field("migrations", &self.migrations.len())
-            .field("target", &self.target)
-            .field("fixtures", &self.fixtures.len())
-            .finish_non_exhaustive()
+        self.subject.migrator()
     }
 }

@@ -45,7 +45,6 @@ mod matches;
 mod resumable;
 mod round_trip;
 mod stage;
-mod subject;
 
 pub use crate::checks::{
     checked::{Checked, Skipped},
@@ -55,5 +54,5 @@ pub use crate::checks::{
     matches::matches,
     resumable::resumable,
     round_trip::round_trip,
-    subject::Subject,
 };
+pub use crate::subject::Subject;

@@ -16,7 +16,7 @@ pub enum Isolation {
     ///   privileges;
     /// - what is in `public` already: names that the schema lacks mean that.
     ///
-    /// The history is in the schema as well: take [`TestDatabase::migrator`](crate::TestDatabase::migrator) for a test that
+    /// The history is in the schema as well, whatever a migrator says of it and of `search_path`: take [`TestDatabase::migrator`](crate::TestDatabase::migrator) for a test that
     /// migrates.
     Schema,
 }

@@ -21,8 +21,9 @@
 //!
 //! # How a database is had in milliseconds
 //! - **A template.** The first test that asks for a set of migrations runs them in a template database, under a lock, and
-//!   seals it: nobody gets in any more. It is called by a hash of the migrations, the target, the fixtures and the server's
-//!   version. Other tests, threads and processes copy it. What a builder who was killed has left is dropped and built anew.
+//!   seals it: nobody gets in any more. It is called by a hash of the migrations, of the history, role and `search_path` that a
+//!   migrator has for them, the target, the fixtures and the server's version. Other tests, threads and processes copy it. What
+//!   a builder who was killed has left is dropped and built anew.
 //! - **Ahead of need.** Two copies are made in the background while tests run.
 //! - **Used ones come back** where that is provably clean (PostgreSQL 15 and later): the server's own counters say that no
 //!   row of a catalog was written, so the schema, extensions, functions and privileges are the template's; settings of the
@@ -98,6 +99,7 @@ mod from_test_database;
 mod schema;
 mod server;
 mod source;
+mod subject;
 mod test_database;
 mod version;
 
@@ -151,6 +153,7 @@ pub use crate::{
     schema::{Attribute, AttributeChange, Difference, Object, ObjectKind, Schema, SchemaDiff, SchemaReader},
     server::{Origin, Server},
     source::Source,
+    subject::Subject,
     test_database::{TestDatabase, TestDatabaseBuilder},
 };
 pub use dunlin_core::BoxError;

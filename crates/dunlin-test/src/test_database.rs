@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use dunlin_core::{MigrationSet, Migrator, Target};
+use dunlin_core::{Migrator, Target};
 use tokio_postgres::{Client, Config};
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     scope,
     server::Server,
     session,
+    subject::Subject,
     url::shell_word,
 };
 
@@ -55,7 +56,47 @@ struct Inner {
 }
 
 impl TestDatabase {
-    /// Gives a fresh database in which all migrations of the set are applied.
+    /// Gives a fresh database in which all migrations are applied: those of a `&MigrationSet`, or of a `&Migrator` where they
+    /// need what is set there.
+    ///
+    /// ```
+    /// # use dunlin_core as dunlin;
+    /// use dunlin::{BoxError, Context, Migrator, RustMigration};
+    /// use dunlin_test::TestDatabase;
+    ///
+    /// struct Region(&'static str);
+    ///
+    /// struct FirstBird;
+    ///
+    /// impl RustMigration for FirstBird {
+    ///     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+    ///         let Region(region) = cx.resource::<Region>().ok_or("no region")?;
+    ///         cx.client().execute("INSERT INTO birds VALUES ('dunlin', $1)", &[region]).await?;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let migrations = dunlin::MigrationSet::builder()
+    /// #     .sql(1, "birds", "CREATE TABLE birds (name text, region text)")
+    /// #     .rust(2, "first_bird", FirstBird)
+    /// #     .build()?;
+    /// // As the service has it.
+    /// let migrator = Migrator::new(migrations).resource(Region("north"));
+    ///
+    /// let database = TestDatabase::fresh(&migrator).await?;
+    /// let client = database.connect().await?;
+    /// let bird = client.query_one("SELECT region FROM birds", &[]).await?;
+    /// assert_eq!(bird.get::<_, &str>(0), "north");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The migrator's history, role and `search_path` count for which template the database is a copy of; what its resources
+    /// hold can't be seen. Tests of one set whose resources make a difference in the database say so by a
+    /// [`fixture`](TestDatabaseBuilder::fixture) of another name. A role has to be there, and to have the right to create in a
+    /// new database, where nothing was granted yet.
     ///
     /// # Errors
     /// [`ErrorKind::Migration`](crate::ErrorKind::Migration) if a migration fails, and all that
@@ -63,7 +104,7 @@ impl TestDatabase {
     ///
     /// # Cancel safety
     /// A drop leaves nothing behind that the next test, or the next run, does not use or sweep.
-    pub async fn fresh(migrations: &MigrationSet) -> Result<Self, Error> {
+    pub async fn fresh(migrations: impl Into<Subject>) -> Result<Self, Error> {
         Self::builder(migrations).create().await
     }
 
@@ -75,14 +116,14 @@ impl TestDatabase {
     ///
     /// # Cancel safety
     /// As [`fresh`](Self::fresh).
-    pub async fn fresh_at(migrations: &MigrationSet, target: Target) -> Result<Self, Error> {
+    pub async fn fresh_at(migrations: impl Into<Subject>, target: Target) -> Result<Self, Error> {
         Self::builder(migrations).at(target).create().await
     }
 
     /// Starts a description of a database that is like no other.
-    pub fn builder(migrations: &MigrationSet) -> TestDatabaseBuilder {
+    pub fn builder(migrations: impl Into<Subject>) -> TestDatabaseBuilder {
         TestDatabaseBuilder {
-            blueprint: Blueprint::of(migrations),
+            blueprint: Blueprint::of(migrations.into()),
             server: None,
             isolation: None,
             ahead: AHEAD,
@@ -105,10 +146,10 @@ impl TestDatabase {
         }
     }
 
-    /// Returns a migrator for a test that migrates: with the history where it is.
+    /// Returns a migrator for a test that migrates: with the history where it is, and nothing that leads elsewhere.
     #[must_use]
-    pub fn migrator(&self, migrations: &MigrationSet) -> Migrator {
-        let migrator = Migrator::new(migrations.clone());
+    pub fn migrator(&self, migrations: impl Into<Subject>) -> Migrator {
+        let migrator = migrations.into().migrator();
         match &self.inner.place {
             Place::Database(_) => migrator,
             Place::Schema(schema) => schema.migrator(migrator),
@@ -257,14 +298,6 @@ impl TestDatabaseBuilder {
     /// Fixtures are part of the template: they run once, however many tests ask for the same.
     pub fn fixture(mut self, name: impl Into<String>, sql: impl Into<String>) -> Self {
         self.blueprint.fixtures.push(Fixture { name: name.into(), sql: sql.into() });
-        self
-    }
-
-    /// Says what the migrator needs besides its set: a role, resources of Rust migrations, another history table.
-    ///
-    /// It does not count for which template is taken: two tests of one set have to say the same.
-    pub fn migrator(mut self, configure: impl Fn(Migrator) -> Migrator + Send + Sync + 'static) -> Self {
-        self.blueprint.configure = Some(Arc::new(configure));
         self
     }
 

@@ -2,6 +2,7 @@
 
 mod beside;
 mod ends;
+mod migrator;
 
 use std::sync::{Arc, LazyLock};
 

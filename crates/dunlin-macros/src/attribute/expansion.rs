@@ -92,13 +92,10 @@ impl<'a> Expansion<'a> {
         let migrations = match &self.options.migrations {
             None => {
                 let folder = LitStr::new("migrations", Span::call_site());
-                quote!(::dunlin::embed!(#folder))
+                quote!(&::dunlin::embed!(#folder))
             }
-            Some(Migrations::Folder(folder)) => quote!(::dunlin::embed!(#folder)),
-            Some(Migrations::Value(value)) => {
-                let reference = reference(value);
-                quote!(__dunlin_test::migrations(#reference)?)
-            }
+            Some(Migrations::Folder(folder)) => quote!(&::dunlin::embed!(#folder)),
+            Some(Migrations::Value(value)) => reference(value),
         };
         let at = match &self.options.at {
             None => quote!(::core::option::Option::None),
@@ -109,7 +106,7 @@ impl<'a> Expansion<'a> {
             .fixtures
             .iter()
             .map(|Fixture { name, path }| quote!((#name, ::core::include_str!(#path))));
-        quote!(__dunlin_test::database(#migrations, #at, &[#(#fixtures),*]))
+        quote!(__dunlin_test::database(__dunlin_test::migrations(#migrations)?, #at, &[#(#fixtures),*]))
     }
 
     fn flavor(&self) -> TokenStream {

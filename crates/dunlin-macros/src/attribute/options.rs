@@ -83,8 +83,8 @@ impl Options {
 }
 
 fn migrations(setting: Setting) -> syn::Result<Migrations> {
-    let usage = "`migrations` is the path of a folder as a string, or a `MigrationSet`, as in `migrations = \
-                 crate::migrations()`";
+    let usage = "`migrations` is the path of a folder as a string, a `MigrationSet` or a `Migrator`, as in \
+                 `migrations = crate::migrations()`";
     match setting.one("migrations = \"db/migrations\"` or `migrations = crate::migrations()")? {
         Expr::Lit(ExprLit { lit: Lit::Str(folder), .. }) => Ok(Migrations::Folder(folder)),
         Expr::Lit(other) => Err(syn::Error::new_spanned(other, usage)),

@@ -40,7 +40,7 @@ pub async fn concurrent_boot(subject: impl Into<Subject>, replicas: usize) -> Re
         return Err(fail(Failure::of_run(&error, None, "one replica alone")));
     }
     let stage = alone.another().await?;
-    let (reports, failures) = boot(&stage, &subject, replicas.max(1)).await?;
+    let (reports, failures) = boot(&stage, replicas.max(1)).await?;
     if !failures.is_empty() {
         return Err(CheckError::failed(CHECK, failures));
     }
@@ -66,15 +66,11 @@ pub async fn concurrent_boot(subject: impl Into<Subject>, replicas: usize) -> Re
 }
 
 /// Boots them all at once, once all are connected.
-async fn boot(
-    stage: &Stage<'_>,
-    subject: &Subject,
-    replicas: usize,
-) -> Result<(Vec<Report>, Vec<Failure>), crate::Error> {
+async fn boot(stage: &Stage<'_>, replicas: usize) -> Result<(Vec<Report>, Vec<Failure>), crate::Error> {
     let mut clients = Vec::new();
     for _ in 0..replicas {
         let client = stage.connect().await?;
-        let migrator = subject.migrator().clone();
+        let migrator = stage.migrator().clone();
         clients.push((client, migrator));
     }
     let mut running = JoinSet::new();

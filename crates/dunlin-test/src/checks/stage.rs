@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dunlin_core::{MigrationSet, Migrator, Report, Status, Target};
+use dunlin_core::{HistoryTable, MigrationSet, Migrator, Report, Status, Target};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::{checks::Subject, database::Database, error::Error, schema::Schema, scratch};
@@ -9,6 +9,7 @@ use crate::{checks::Subject, database::Database, error::Error, schema::Schema, s
 #[derive(Debug)]
 pub(crate) struct Stage<'a> {
     subject: &'a Subject,
+    migrator: Migrator,
     database: Database,
 }
 
@@ -18,16 +19,18 @@ const NOTICES: Duration = Duration::from_secs(10);
 impl<'a> Stage<'a> {
     /// An empty one.
     pub(crate) async fn new(subject: &'a Subject) -> Result<Self, Error> {
-        Ok(Self { subject, database: scratch::database().await? })
+        // Where a schema leaves it out.
+        let migrator = subject.migrator().history(HistoryTable::default());
+        Ok(Self { subject, migrator, database: scratch::database().await? })
     }
 
     /// Another empty one.
     pub(crate) async fn another(&self) -> Result<Self, Error> {
-        Ok(Self { subject: self.subject, database: scratch::database().await? })
+        Self::new(self.subject).await
     }
 
-    pub(crate) fn migrator(&self) -> &'a Migrator {
-        self.subject.migrator()
+    pub(crate) fn migrator(&self) -> &Migrator {
+        &self.migrator
     }
 
     pub(crate) fn set(&self) -> &'a MigrationSet {
@@ -45,16 +48,16 @@ impl<'a> Stage<'a> {
     /// Runs the subject on a client, never on what it may know of other servers.
     pub(crate) async fn run(&self, target: Target) -> Result<Result<Report, dunlin_core::Error>, Error> {
         let mut client = self.connect().await?;
-        Ok(self.subject.migrator().run(&mut client, target).await)
+        Ok(self.migrator.run(&mut client, target).await)
     }
 
     pub(crate) async fn verify(&self) -> Result<Result<(), dunlin_core::Error>, Error> {
         let mut client = self.connect().await?;
-        Ok(self.subject.migrator().verify(&mut client).await.map(drop))
+        Ok(self.migrator.verify(&mut client).await.map(drop))
     }
 
     pub(crate) async fn status(&self) -> Result<Result<Status, dunlin_core::Error>, Error> {
-        Ok(self.subject.migrator().status(&self.connect().await?).await)
+        Ok(self.migrator.status(&self.connect().await?).await)
     }
 
     pub(crate) async fn schema(&self) -> Result<Schema, Error> {

@@ -20,6 +20,8 @@ mod isolation;
 #[cfg(test)]
 mod kept;
 #[cfg(test)]
+mod migrators;
+#[cfg(test)]
 mod provisioning;
 #[cfg(test)]
 mod reuse;

@@ -1,4 +1,4 @@
-use dunlin_core::{BoxError, Context, MigrationSet, Migrator, RustMigration, SqlMigration};
+use dunlin_core::{BoxError, Context, HistoryTable, MigrationSet, Migrator, RustMigration, SqlMigration};
 use dunlin_test::{ObjectKind, checks};
 
 use crate::checks::{outside, set};
@@ -116,4 +116,13 @@ async fn a_migrator_brings_what_its_migrations_need() {
       caused by: no name
     ");
     checks::each_step(&Migrator::new(set).resource(Name("a"))).await.unwrap();
+}
+
+#[tokio::test]
+async fn where_a_migrator_has_its_history_is_no_part_of_the_schema() {
+    let migration =
+        SqlMigration::new(1, "a", "CREATE TABLE a ()").unwrap().with_down("DROP TABLE a").unwrap();
+    let set = MigrationSet::builder().migration(migration).build().unwrap();
+    let history = HistoryTable::new("ops", "history").unwrap();
+    checks::round_trip(&Migrator::new(set).history(history)).await.unwrap();
 }
