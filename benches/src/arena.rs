@@ -14,6 +14,9 @@ pub(crate) const ROUND_TRIP: Duration = Duration::from_millis(5);
 /// After this long a contestant hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// So many looks in a row find the same sessions, all of them idle: then the server has nothing to do.
+const CALM: u32 = 5;
+
 /// A throw-away server.
 #[derive(Debug)]
 pub(crate) struct Arena {
@@ -55,16 +58,24 @@ impl Arena {
         Place::maintenance(&self.server)
     }
 
-    /// Waits until nobody is in any database but the maintenance database, and nothing is left to be written.
+    /// Waits until nobody comes, goes or works in any database but the maintenance database, and nothing is left to be written.
     pub(crate) async fn settle(&self) -> Result<(), Failure> {
         let client = self.maintenance().connect().await?;
-        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname <> current_database()";
+        let others = "pg_stat_activity WHERE datname <> current_database()";
+        let looked = format!(
+            "SELECT coalesce(string_agg(pid::text, ' ' ORDER BY pid), ''), coalesce(bool_or(state <> 'idle'), false) FROM {others}"
+        );
         let began = Instant::now();
-        while client.query_one(sessions, &[]).await?.get::<_, i64>(0) > 0 {
+        let (mut before, mut still) = (None, 0);
+        while still < CALM {
             if began.elapsed() > PATIENCE {
-                return Err("somebody stays in a database".into());
+                return Err("somebody stays at work in a database".into());
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            let row = client.query_one(&looked, &[]).await?;
+            let sessions = Some(row.get::<_, String>(0));
+            let is_calm = sessions == before && !row.get::<_, bool>(1);
+            (before, still) = (sessions, if is_calm { still + 1 } else { 0 });
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Ok(client.batch_execute("CHECKPOINT").await?)
     }
