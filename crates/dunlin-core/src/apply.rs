@@ -236,7 +236,8 @@ impl Run<'_> {
     /// Calls a hook of a migration that is Rust.
     pub(crate) async fn call(&self, task: &Task<'_>, hook: Hook) -> Result<(), Stumble> {
         let migrator = self.migrator;
-        let cx = Context::new(self.wire.client(), task.id(), &migrator.resources, &migrator.observer);
+        let connect = migrator.direct.as_deref().or(self.connect);
+        let cx = Context::new(self.wire.client(), task.id(), migrator, connect);
         let called = match hook {
             Hook::Up => task.migration().up(&cx).await,
             Hook::Down => task.migration().down(&cx).await,

@@ -26,6 +26,12 @@ use crate::{BoxError, Checksum, Context, Migration, MigrationId, TransactionMode
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no migration",
+    label = "does not implement `RustMigration`",
+    note = "a migration in Rust has `impl dunlin::RustMigration for Migration`, with `async fn up`",
+    note = "a backfill is a migration with `#[dunlin_backfill::migration]` above its `impl Backfill for Migration`"
+)]
 pub trait RustMigration: Send + Sync + 'static {
     /// Its declared revision, which takes the place of a checksum: raise it when a change should count as an edit.
     const REVISION: u32 = 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use tokio_postgres::Client;
 
-use crate::MigrationId;
-use crate::progress::{Observer, Progress};
+use crate::progress::Progress;
+use crate::{Connect, Connection, Error, MigrationId, Migrator};
 
 /// What a hook of a migration works with.
 ///
@@ -15,18 +15,18 @@ use crate::progress::{Observer, Progress};
 pub struct Context<'a> {
     client: &'a Client,
     id: &'a MigrationId,
-    resources: &'a Resources,
-    observer: &'a Observer,
+    migrator: &'a Migrator,
+    connect: Option<&'a dyn Connect>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(
         client: &'a Client,
         id: &'a MigrationId,
-        resources: &'a Resources,
-        observer: &'a Observer,
+        migrator: &'a Migrator,
+        connect: Option<&'a dyn Connect>,
     ) -> Self {
-        Self { client, id, resources, observer }
+        Self { client, id, migrator, connect }
     }
 
     /// The connection, inside the migration's transaction.
@@ -41,16 +41,48 @@ impl<'a> Context<'a> {
         self.id
     }
 
+    /// The migrator that runs.
+    #[must_use]
+    pub fn migrator(&self) -> &'a Migrator {
+        self.migrator
+    }
+
+    /// Where the run has its connections from; `None` where it was given a client of the caller's, as by
+    /// [`Migrator::run`], and in [`Migrator::verify`].
+    #[must_use]
+    pub fn connector(&self) -> Option<&'a dyn Connect> {
+        self.connect
+    }
+
+    /// Opens another connection, for work beside that of the migration's own: with the [role](Migrator::role) and the
+    /// [`search_path`](Migrator::search_path) that migrations have, and without timeouts. It sees nothing of a transaction that
+    /// is open here.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) where there is no [`connector`](Self::connector), or a pooler in
+    /// transaction mode behind it; and when the server can't be reached.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn connect(&self) -> Result<Connection, Error> {
+        match self.connect {
+            Some(connect) => self.migrator.open(connect).await,
+            None => Err(Error::no_connector(self.id.clone())),
+        }
+    }
+
     /// Something of the application's that was given to
     /// [`Migrator::resource`](crate::Migrator::resource), by its type.
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(&self) -> Option<&'a T> {
-        self.resources.get()
+        self.migrator.resources.get()
     }
 
     /// Reports that `done` of `total` units of work are done.
     pub fn progress(&self, done: u64, total: u64) {
-        self.observer.notify(Progress::Advanced { id: self.id, done, total });
+        self.migrator.observer.notify(Progress::Advanced { id: self.id, done, total });
     }
 }
 
@@ -69,7 +101,7 @@ impl Resources {
         self.0.insert(TypeId::of::<T>(), Arc::new(value));
     }
 
-    fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
+    pub(crate) fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.0.get(&TypeId::of::<T>())?.downcast_ref()
     }
 }

@@ -130,7 +130,9 @@ impl Error {
             Problem::OutsideTransaction(_)
             | Problem::OpenTransaction
             | Problem::OutsideBehindPooler(_)
-            | Problem::OneClientBehindPooler => ErrorKind::Unsupported,
+            | Problem::OneClientBehindPooler
+            | Problem::NoConnector(_)
+            | Problem::NoSession => ErrorKind::Unsupported,
             Problem::History { .. } => ErrorKind::History,
             Problem::ReadOnly(_) => ErrorKind::ReadOnly,
             Problem::LockTimeout { .. } => ErrorKind::LockTimeout,
@@ -158,6 +160,7 @@ impl Error {
             | Problem::EditedHalfWay { id, .. }
             | Problem::OutsideTransaction(id)
             | Problem::OutsideBehindPooler(id)
+            | Problem::NoConnector(id)
             | Problem::Migration { id, .. }
             | Problem::Code { id, .. }
             | Problem::Verify { id, .. }

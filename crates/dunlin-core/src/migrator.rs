@@ -2,12 +2,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connect::Connect;
+use crate::connect::{Connect, Connection};
 use crate::context::Resources;
 use crate::history_sql::HistorySql;
 use crate::lock::LockKey;
 use crate::planner::Rules;
 use crate::progress::{Observer, Progress};
+use crate::session::Session;
+use crate::wire::Wire;
 use crate::{
     Ahead, Edited, Error, Fingerprint, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler,
     TransactionPolicy,
@@ -251,6 +253,45 @@ impl Migrator {
     #[must_use]
     pub fn set(&self) -> &MigrationSet {
         &self.set
+    }
+
+    /// Where the history is.
+    #[must_use]
+    pub fn history_table(&self) -> &HistoryTable {
+        &self.history
+    }
+
+    /// Something of the application's that was given to [`resource`](Self::resource), by its type.
+    #[must_use]
+    pub fn resource_of<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.resources.get()
+    }
+
+    /// Opens a connection that is set as those of migrations are: the [`role`](Self::role), the
+    /// [`search_path`](Self::search_path), no timeouts but one of ten seconds for locks, and no row security that would hide
+    /// rows.
+    ///
+    /// It is for libraries whose work goes on beside a run or after it. [`Context::connect`](crate::Context::connect) is the
+    /// same inside a hook.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) with [`Pooler::Transaction`]: what is set would be another
+    /// client's. And when the server can't be reached, or refuses.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection.
+    pub async fn open(&self, connect: &dyn Connect) -> Result<Connection, Error> {
+        if self.pooler == Pooler::Transaction && self.direct.is_none() {
+            return Err(Error::no_session());
+        }
+        let connection = connect.connect().await?;
+        let path = self.search_path.as_deref();
+        Session::set(&Wire::new(&connection), self.role.as_ref(), path)
+            .await
+            .map_err(|error| Error::database("setting a session up", error))?;
+        Ok(connection)
     }
 
     /// A digest of what decides how a database is when the migrations have run: the set's

@@ -95,6 +95,16 @@ pub(crate) enum Problem {
     )]
     NoSecondConnection { waited: Duration },
     #[error(
+        "migration {0} wants connections of its own, and this run was given one client: call `dunlin::migrate` or \
+         `Migrator::run_through`, which open them"
+    )]
+    NoConnector(MigrationId),
+    #[error(
+        "a session of its own can't be had through a pooler in transaction mode: give the migrator connections that lead to the \
+         server itself, with `Migrator::direct`"
+    )]
+    NoSession,
+    #[error(
         "migration {0} runs outside a transaction, which can't be done through a pooler in transaction mode: give the run a \
          direct connection with `Migrator::direct`"
     )]

@@ -7,7 +7,7 @@ use tokio_postgres::SimpleQueryRow;
 
 use crate::Pooler;
 use crate::ident::{Ident, literal};
-use crate::wire::text;
+use crate::wire::{Wire, text};
 
 /// A setting that says which run has the lock of a session: who shares the session by way of a pooler shares the lock.
 pub(crate) const OWNER: &str = "dunlin.owner";
@@ -103,6 +103,20 @@ impl Session {
 
     fn known(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         SETTINGS.into_iter().filter(|(name, _)| self.names.contains(name))
+    }
+
+    /// Sets a session up that is none of a run's: as a migration's, with the path that was given or the role's own.
+    pub(crate) async fn set(
+        wire: &Wire<'_>,
+        role: Option<&Ident>,
+        path: Option<&str>,
+    ) -> Result<(), tokio_postgres::Error> {
+        let path = match path {
+            Some(path) => format!("SELECT pg_catalog.set_config('search_path', {}, false)", literal(path)),
+            None => "RESET search_path".to_owned(),
+        };
+        let sql = format!("{}; {path}", Self::new(Pooler::Session, role).prepare("true"));
+        wire.rows(&sql).await.map(drop)
     }
 
     /// Undoes whatever a migration has left in the session, so that nothing of it reaches what comes next. A temporary

@@ -103,7 +103,7 @@ async fn each(migrator: &Migrator, wire: &Wire<'_>, applied: HashSet<i64>) -> Re
             }
             How::Script(script) => verify::judge(member.id(), script, verify::ask(client, script).await),
             How::Code => {
-                let cx = Context::new(client, member.id(), &migrator.resources, &migrator.observer);
+                let cx = Context::new(client, member.id(), migrator, None);
                 let verified = member.migration.verify(&cx).await;
                 verified.map_err(|error| Error::verify_code(member.id().clone(), error))
             }

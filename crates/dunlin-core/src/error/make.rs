@@ -152,6 +152,14 @@ impl Error {
         Self::new(Problem::NoSecondConnection { waited })
     }
 
+    pub(crate) fn no_connector(id: MigrationId) -> Self {
+        Self::new(Problem::NoConnector(id))
+    }
+
+    pub(crate) fn no_session() -> Self {
+        Self::new(Problem::NoSession)
+    }
+
     pub(crate) fn outside_behind_pooler(id: MigrationId) -> Self {
         Self::new(Problem::OutsideBehindPooler(id))
     }
