@@ -1,12 +1,17 @@
-//! The macros of [dunlin](https://docs.rs/dunlin). Use them through that crate: what they expand to names it.
+//! The macros of [dunlin](https://docs.rs/dunlin). Use them through that crate, and those of backfills through
+//! [dunlin-backfill](https://docs.rs/dunlin-backfill): what they expand to names them.
 
 mod attribute;
+mod derive;
 mod embed;
+mod errors;
 mod expand;
 mod input;
+mod migration;
 mod mistake;
 mod read;
 mod rust_file;
+mod setting;
 
 use proc_macro::TokenStream;
 
@@ -193,4 +198,104 @@ pub fn embed(input: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     attribute::expand(options.into(), item.into()).into()
+}
+
+/// Makes a struct what a backfill reads: implements `dunlin_backfill::Row`.
+///
+/// ```text
+/// #[derive(Row)]
+/// struct Person {
+///     id: i64,
+///     last_name: Option<String>,
+///     #[row(column = "type")]
+///     kind: String,
+///     #[row(sql = "(SELECT count(*) FROM orders WHERE orders.person = people.id)")]
+///     orders: i64,
+///     #[row(skip)]
+///     score: Option<f64>,
+/// }
+/// ```
+///
+/// A field reads the column of its name: `r#type` that of `type`, and `lastName` one that SQL writes as `"lastName"`. Its type is one
+/// that tokio-postgres reads.
+///
+/// | Attribute | The field holds |
+/// |---|---|
+/// | `#[row(column = "Type")]` | the column of this name, which is written without quotes of SQL |
+/// | `#[row(sql = "lower(email)")]` | what this expression over the source's columns gives |
+/// | `#[row(skip)]` | `Default::default()`, until `Backfill::enrich` fills it in |
+///
+/// A field has one of them at most. The struct may have parameters, of types and constants: it is a row wherever the types of its fields can
+/// be read. It has no lifetimes, as rows are kept for longer than what they are read from.
+///
+/// # Errors
+///
+/// Each mistake is an error of the compiler where it is made, all at once: options that don't exist, are given twice or exclude each
+/// other; names that no column can have; SQL that is empty, is more than one expression or never ends; and types that can't be read.
+#[proc_macro_derive(Row, attributes(row))]
+pub fn row(item: TokenStream) -> TokenStream {
+    derive::Derive::Row.expand(item.into()).into()
+}
+
+/// Makes a struct what a backfill writes: implements `dunlin_backfill::Change`.
+///
+/// ```text
+/// #[derive(Change)]
+/// struct Named {
+///     full_name: String,
+///     #[change(column = "type")]
+///     kind: &'static str,
+///     #[change(cast = "timestamptz")]
+///     named_at: Option<String>,
+/// }
+/// ```
+///
+/// A field is written to the column of its name, as with `#[derive(Row)]`. Its type is one that tokio-postgres writes.
+///
+/// | Attribute | |
+/// |---|---|
+/// | `#[change(column = "Type")]` | the field is written to the column of this name, which is written without quotes of SQL |
+/// | `#[change(cast = "timestamptz")]` | for `Write::sql`: what the column of `changes` is, where the source has none of this name |
+///
+/// The struct may have parameters, of types and constants: it is a change wherever the types of its fields can be written. It has no
+/// lifetimes, as changes are kept until they are written. A backfill that deletes has `()` for its change.
+///
+/// # Errors
+///
+/// Each mistake is an error of the compiler where it is made, all at once: options that don't exist or are given twice; names that no
+/// column can have; a column that two fields write; a type of SQL that is empty or never ends; and types that can't be written.
+#[proc_macro_derive(Change, attributes(change))]
+pub fn change(item: TokenStream) -> TokenStream {
+    derive::Derive::Change.expand(item.into()).into()
+}
+
+/// Makes a migration of a backfill: implements `dunlin::RustMigration` beside the `impl Backfill` that it stands on.
+///
+/// ```text
+/// // migrations/0012_full_names.rs
+/// pub struct Migration;
+///
+/// #[dunlin_backfill::migration]
+/// impl Backfill for Migration {
+///     type Row = Name;
+///     type Change = FullName;
+///
+///     fn source(&self) -> Source { ... }
+///
+///     fn convert(&self, name: &Name) -> Result<Option<FullName>, RowError> { ... }
+/// }
+/// ```
+///
+/// The `impl` stays as it is. The migration has the `REVISION` of the backfill, and can be reverted if there is a `fn down` in the `impl`.
+/// It runs outside a transaction, as a backfill has many of its own: when it is killed it goes on where it was. Parameters, `where` clauses
+/// and `#[cfg]`s count for both.
+///
+/// Without it, `embed!` says that `RustMigration` is not implemented for the `Migration` of the file.
+///
+/// # Errors
+///
+/// Where it stands on anything but an `impl Backfill for ...`, and where it is given options: it has none.
+#[proc_macro_attribute]
+pub fn migration(options: TokenStream, item: TokenStream) -> TokenStream {
+    migration::expand(options.into(), item.into()).into()
 }

@@ -16,6 +16,9 @@ fn every_mistake_is_told() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("tests/ui/*.rs");
     cases.compile_fail("tests/attribute/*.rs");
+    for folder in ["row", "change", "backfill"] {
+        cases.compile_fail(format!("tests/{folder}/*.rs"));
+    }
 }
 
 /// What stands in a `#[test]` is compiled for a test alone, and trybuild compiles programs: this test runs itself once more

@@ -6,7 +6,7 @@ use syn::{
     Visibility,
 };
 
-use super::Errors;
+use crate::errors::Errors;
 
 /// The function that `#[dunlin::test]` stands on.
 pub(super) struct Function {

@@ -6,9 +6,9 @@ use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, ExprUnary, Ident, Lit, LitInt, LitStr, Token, UnOp};
 
-use super::Errors;
 use super::fixture::Fixture;
-use super::setting::{Setting, integer, string};
+use crate::errors::Errors;
+use crate::setting::{Setting, integer, string};
 
 /// What stands in the parentheses of `#[dunlin::test(...)]`.
 #[derive(Default)]

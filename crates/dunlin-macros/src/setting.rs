@@ -4,12 +4,12 @@ use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Ident, Lit, LitInt, LitStr, Token, parenthesized, token};
 
 /// One option as it is written: `name`, `name = value` or `name(value, value)`.
-pub(super) struct Setting {
-    pub(super) name: Ident,
-    pub(super) value: Value,
+pub(crate) struct Setting {
+    pub(crate) name: Ident,
+    pub(crate) value: Value,
 }
 
-pub(super) enum Value {
+pub(crate) enum Value {
     None,
     One(Expr),
     List(Vec<Expr>),
@@ -42,7 +42,7 @@ impl Parse for Setting {
 
 impl Setting {
     /// The value of `name = value`. `example` is how that looks.
-    pub(super) fn one(self, example: &str) -> syn::Result<Expr> {
+    pub(crate) fn one(self, example: &str) -> syn::Result<Expr> {
         match self.value {
             Value::One(value) => Ok(value),
             Value::None | Value::List(_) => Err(self.misshapen(example)),
@@ -50,7 +50,7 @@ impl Setting {
     }
 
     /// The values of `name(value, ...)`, at least one.
-    pub(super) fn list(self, example: &str) -> syn::Result<Vec<Expr>> {
+    pub(crate) fn list(self, example: &str) -> syn::Result<Vec<Expr>> {
         match self.value {
             Value::List(list) if !list.is_empty() => Ok(list),
             Value::List(_) | Value::None | Value::One(_) => Err(self.misshapen(example)),
@@ -63,7 +63,7 @@ impl Setting {
 }
 
 /// The value of a string literal.
-pub(super) fn string(value: Expr, otherwise: &str) -> syn::Result<LitStr> {
+pub(crate) fn string(value: Expr, otherwise: &str) -> syn::Result<LitStr> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Str(string), .. }) => Ok(string),
         other => Err(syn::Error::new_spanned(other, otherwise)),
@@ -71,7 +71,7 @@ pub(super) fn string(value: Expr, otherwise: &str) -> syn::Result<LitStr> {
 }
 
 /// The value of an integer literal.
-pub(super) fn integer(value: &Expr, otherwise: &str) -> syn::Result<LitInt> {
+pub(crate) fn integer(value: &Expr, otherwise: &str) -> syn::Result<LitInt> {
     match value {
         Expr::Lit(ExprLit { lit: Lit::Int(integer), .. }) => Ok(integer.clone()),
         other => Err(syn::Error::new_spanned(other, otherwise)),

@@ -1,0 +1,161 @@
+use dunlin_core::Migrator;
+use tokio_postgres::Row as SqlRow;
+use tokio_postgres::types::ToSql;
+
+use crate::desk::Desk;
+use crate::error::Fault;
+use crate::job::{Changes, Converted, Job, Outcome};
+use crate::key::Key;
+use crate::raw::{ChangeArray, Raw, RawArray};
+use crate::statements::{Bounds, Parameters, Statements};
+use crate::trouble::Trouble;
+
+/// Some rows that were read together, and what becomes of them.
+pub(crate) struct Batch {
+    pub(crate) keys: Vec<Key>,
+    tids: Vec<Raw>,
+    versions: Vec<Raw>,
+    pub(crate) outcomes: Vec<Outcome>,
+    changes: Box<dyn Changes>,
+    columns: usize,
+    pub(crate) bytes: usize,
+    /// Whether the rows that were asked for were not all there: then nothing comes after them.
+    pub(crate) is_last: bool,
+}
+
+impl Batch {
+    /// Reads the rows that remain behind a key, and converts them.
+    pub(crate) async fn read(
+        desk: &mut Desk<'_>,
+        job: &dyn Job,
+        statements: &Statements,
+        migrator: &Migrator,
+        (lower, upper): (Option<&Key>, Option<&Key>),
+        most: usize,
+    ) -> Result<Self, Trouble> {
+        let bounds = Bounds { lower: lower.is_some(), upper: upper.is_some() };
+        let statement = desk.prepare(statements.page(bounds)).await?;
+        let limit = i64::try_from(most).unwrap_or(i64::MAX);
+        let parameters = lower.into_iter().chain(upper).flat_map(Key::parameters);
+        let last: &(dyn ToSql + Sync) = &limit;
+        let parameters: Vec<_> = parameters.chain([last]).collect();
+        let rows = desk.query(&statement, &parameters).await?;
+        let is_last = rows.len() < most;
+        Ok(Self { is_last, ..Self::of(&rows, job, statements, migrator).await? })
+    }
+
+    /// Reads those of some rows again that somebody else has written meanwhile, and that remain: from here on they are locked.
+    pub(crate) async fn read_moved(
+        &self,
+        rows: &[usize],
+        desk: &mut Desk<'_>,
+        job: &dyn Job,
+        statements: &Statements,
+        migrator: &Migrator,
+    ) -> Result<Self, Trouble> {
+        let statement = desk.prepare(statements.moved()).await?;
+        let keys = self.key_arrays(rows, statements.key_parts());
+        let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
+        let rows = desk.query(&statement, &keys).await?;
+        Self::of(&rows, job, statements, migrator).await
+    }
+
+    async fn of(
+        rows: &[SqlRow],
+        job: &dyn Job,
+        statements: &Statements,
+        migrator: &Migrator,
+    ) -> Result<Self, Trouble> {
+        let parts = statements.key_parts();
+        let (mut keys, mut tids, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            keys.push(Key::read(row, 0, parts)?.ok_or(Trouble::Fenced)?);
+            tids.push(row.try_get(parts)?);
+            versions.push(row.try_get(parts.saturating_add(1))?);
+        }
+        let converted = job.convert(rows, statements.own_columns(), migrator).await;
+        let Converted { outcomes, changes } = converted.map_err(Fault::Enrich)?;
+        let bytes = rows.iter().map(SqlRow::raw_size_bytes).sum();
+        let columns = job.change_columns().len();
+        Ok(Self { keys, tids, versions, outcomes, changes, columns, bytes, is_last: false })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The rows that have a change, those of one stripe: every k-th.
+    pub(crate) fn stripe(&self, stripe: usize, of: usize) -> Vec<usize> {
+        let changed = self.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome == Outcome::Change);
+        changed.map(|(row, _)| row).skip(stripe).step_by(of.max(1)).collect()
+    }
+
+    /// Of some rows those that are the first of their page.
+    pub(crate) fn one_of_each_page(&self, rows: &[usize]) -> Vec<usize> {
+        let mut last: Option<&[u8]> = None;
+        let is_first = |row: &&usize| {
+            let page = self.tids.get(**row).and_then(Raw::page);
+            std::mem::replace(&mut last, page) != page
+        };
+        rows.iter().filter(is_first).copied().collect()
+    }
+
+    /// How many rows have a change.
+    pub(crate) fn changes(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| **outcome == Outcome::Change).count()
+    }
+
+    /// The rows that can't be converted, and why.
+    pub(crate) fn poison(&self) -> impl Iterator<Item = (&Key, &'static str)> {
+        self.keys.iter().zip(&self.outcomes).filter_map(|(key, outcome)| match outcome {
+            Outcome::Poison(kind) => Some((key, *kind)),
+            Outcome::Change | Outcome::Skip => None,
+        })
+    }
+
+    /// The key that the next batch comes after.
+    pub(crate) fn end(&self) -> Option<&Key> {
+        self.keys.last()
+    }
+
+    /// The arrays that the statement which writes takes, for some rows.
+    pub(crate) fn arrays<'a>(
+        &'a self,
+        rows: &'a [usize],
+        parameters: Parameters,
+        parts: usize,
+    ) -> Arrays<'a> {
+        let mut raw = Vec::new();
+        if parameters.keys {
+            raw.extend(self.key_arrays(rows, parts));
+        }
+        for values in [(parameters.tids, &self.tids), (parameters.versions, &self.versions)] {
+            if let (true, values) = values {
+                raw.push(RawArray(rows.iter().filter_map(|row| values.get(*row)).collect()));
+            }
+        }
+        let changes =
+            (0..self.columns).map(|column| ChangeArray { changes: &*self.changes, rows, column }).collect();
+        Arrays { raw, changes }
+    }
+
+    /// The keys of some rows, an array for each part.
+    pub(crate) fn key_arrays(&self, rows: &[usize], parts: usize) -> Vec<RawArray<'_>> {
+        let part =
+            |part: usize| RawArray(rows.iter().filter_map(|row| self.keys.get(*row)?.0.get(part)).collect());
+        (0..parts).map(part).collect()
+    }
+}
+
+/// What a statement takes that writes.
+pub(crate) struct Arrays<'a> {
+    raw: Vec<RawArray<'a>>,
+    changes: Vec<ChangeArray<'a>>,
+}
+
+impl Arrays<'_> {
+    pub(crate) fn parameters(&self) -> Vec<&(dyn ToSql + Sync)> {
+        let raw = self.raw.iter().map(|array| -> &(dyn ToSql + Sync) { array });
+        raw.chain(self.changes.iter().map(|array| -> &(dyn ToSql + Sync) { array })).collect()
+    }
+}

@@ -1,0 +1,115 @@
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::time::Duration;
+
+use dunlin_core::Connection;
+use tokio_postgres::{Client, Statement};
+
+use crate::trouble::Trouble;
+
+/// A connection that a worker works with, and what is prepared on it.
+pub(crate) struct Desk<'a> {
+    client: Lines<'a>,
+    prepared: HashMap<String, Statement>,
+    /// What the session's timeouts were set to.
+    limits: Option<Limits>,
+}
+
+/// How long a statement may take, if there is an end, and how long it may wait for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) statement: Option<Duration>,
+    pub(crate) lock: Duration,
+}
+
+impl Limits {
+    /// What is written down has to be, however long it takes.
+    pub(crate) const NONE: Self = Self { statement: None, lock: Duration::from_secs(60) };
+
+    fn sql(self, set: &str) -> String {
+        let statement = self.statement.map_or(0, |timeout| timeout.as_millis().max(1));
+        format!(
+            "{set} statement_timeout = {statement}; {set} lock_timeout = {}",
+            self.lock.as_millis().max(1)
+        )
+    }
+}
+
+enum Lines<'a> {
+    Own(Connection),
+    Lent(&'a Client),
+}
+
+/// Keys are written down as texts, which are to be read back as they were, whatever the role or the database is set to.
+///
+/// What is written and what is counted with it are one transaction: if the server crashes it loses both, and the same rows are read again.
+/// So nobody waits until it is on the disk, but when a range is taken and when it is over.
+///
+/// The number of rows in an array is known when the statement is planned, not before; and what is planned is short.
+const SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET extra_float_digits = 3; \
+                        SET bytea_output = hex; SET synchronous_commit = off; SET plan_cache_mode = force_custom_plan; SET jit = off";
+
+impl<'a> Desk<'a> {
+    pub(crate) async fn own(connection: Connection) -> Result<Self, Trouble> {
+        connection.batch_execute(SETTINGS).await?;
+        Ok(Self { client: Lines::Own(connection), prepared: HashMap::new(), limits: None })
+    }
+
+    pub(crate) async fn lent(client: &'a Client) -> Result<Self, Trouble> {
+        client.batch_execute(SETTINGS).await?;
+        Ok(Self { client: Lines::Lent(client), prepared: HashMap::new(), limits: None })
+    }
+
+    /// Prepares a statement, once.
+    pub(crate) async fn prepare(&mut self, sql: String) -> Result<Statement, Trouble> {
+        if let Some(statement) = self.prepared.get(&sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.prepare_anew(&sql).await?;
+        self.prepared.insert(sql, statement.clone());
+        Ok(statement)
+    }
+
+    async fn prepare_anew(&self, sql: &str) -> Result<Statement, Trouble> {
+        Ok(self.client().prepare(sql).await?)
+    }
+
+    /// Begins a transaction with these limits.
+    pub(crate) async fn begin(&self, limits: Limits) -> Result<(), Trouble> {
+        let limits = limits.sql("SET LOCAL");
+        let sql = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {limits}");
+        Ok(self.client().batch_execute(&sql).await?)
+    }
+
+    /// Sets the limits of statements that are transactions of their own.
+    pub(crate) async fn limit(&mut self, limits: Limits) -> Result<(), Trouble> {
+        if self.limits != Some(limits) {
+            self.client().batch_execute(&limits.sql("SET")).await?;
+            self.limits = Some(limits);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn commit(&self) -> Result<(), Trouble> {
+        Ok(self.client().batch_execute("COMMIT").await?)
+    }
+
+    pub(crate) async fn roll_back(&self) -> Result<(), Trouble> {
+        Ok(self.client().batch_execute("ROLLBACK").await?)
+    }
+
+    fn client(&self) -> &Client {
+        match &self.client {
+            Lines::Own(connection) => connection,
+            Lines::Lent(client) => client,
+        }
+    }
+}
+
+impl Deref for Desk<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client()
+    }
+}

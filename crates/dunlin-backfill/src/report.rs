@@ -1,0 +1,56 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::ledger::Counts;
+
+/// What a backfill has done, since it first began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Report {
+    /// Its name.
+    pub backfill: String,
+    /// Rows that were looked at.
+    pub processed: u64,
+    /// Rows that were changed.
+    pub changed: u64,
+    /// Rows that needed no change, or had it already.
+    pub skipped: u64,
+    /// Rows that were set aside.
+    pub quarantined: u64,
+    /// Rows and batches that were read again, as somebody else was writing them.
+    pub retried: u64,
+    /// Batches.
+    pub batches: u64,
+    /// How long this call took.
+    pub took: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(backfill: &str, counts: &Counts, took: Duration) -> Self {
+        let count = |count: i64| u64::try_from(count).unwrap_or_default();
+        let (processed, changed, quarantined) =
+            (count(counts.processed), count(counts.changed), count(counts.quarantined));
+        Self {
+            backfill: backfill.to_owned(),
+            processed,
+            changed,
+            skipped: processed.saturating_sub(changed).saturating_sub(quarantined),
+            quarantined,
+            retried: count(counts.retried),
+            batches: count(counts.batches),
+            took,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backfill, processed, changed, skipped, quarantined, retried, batches, took } = self;
+        write!(
+            f,
+            "backfill {backfill}: {processed} rows in {batches} batches, {changed} changed, {skipped} as they were, \
+             {quarantined} set aside, {retried} tried again, in {took:.1?}"
+        )
+    }
+}

@@ -1,0 +1,132 @@
+//! A backfill from its beginning to its end.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use dunlin_core::{Connect, Migrator};
+use futures_util::future::join_all;
+use tokio_postgres::Client;
+
+use crate::desk::Desk;
+use crate::error::{Error, Fault};
+use crate::job::Job;
+use crate::ledger::{Counts, Ledger};
+use crate::report::Report;
+use crate::shape::Shape;
+use crate::statements::Statements;
+use crate::tables::Tables;
+use crate::target;
+use crate::trouble::Trouble;
+use crate::worker::{Shop, Worker};
+
+/// Where a backfill runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) migrator: &'a Migrator,
+    /// For what is done once, and for everything where there are no other connections.
+    pub(crate) client: &'a Client,
+    pub(crate) connect: Option<&'a dyn Connect>,
+}
+
+/// A backfill of which everything is known that the database says.
+pub(crate) struct Known {
+    pub(crate) ledger: Ledger,
+    pub(crate) shape: Shape,
+}
+
+impl Known {
+    /// Reads the catalogs and compares them with what the backfill says.
+    pub(crate) async fn new(place: Place<'_>, name: &str, job: &dyn Job) -> Result<Self, Trouble> {
+        let source = job.source();
+        let shape = Shape::read(place.client, &source).await?;
+        let types = target::types(place.client, job, &shape).await?;
+        let statements = Statements::new(job, &source, &shape, &types);
+        let mut desk = Desk::lent(place.client).await?;
+        target::check(&mut desk, job, &shape, &statements).await?;
+        let tables = Tables::beside(place.migrator.history_table());
+        let tables = tables.map_err(Fault::Names)?;
+        let lease = job.settings().lease;
+        Ok(Self { ledger: Ledger { tables, statements, job: name.to_owned(), lease }, shape })
+    }
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Everything that remains.
+    Work,
+    /// The same, and what was set aside.
+    Retry,
+}
+
+/// Runs it to its end.
+pub(crate) async fn run(
+    place: Place<'_>,
+    name: &str,
+    job: &dyn Job,
+    purpose: Purpose,
+    tell: &(dyn Fn(u64, u64) + Send + Sync),
+) -> Result<Report, Error> {
+    let began = Instant::now();
+    let outcome = async {
+        let Known { ledger, shape } = Known::new(place, name, job).await?;
+        ledger.tables.create(place.client).await?;
+        let revision = i32::try_from(job.revision()).unwrap_or(i32::MAX);
+        ledger.begin(place.client, revision, &shape.table, shape.estimate).await?;
+        if purpose == Purpose::Retry {
+            ledger.retry(place.client).await?;
+        }
+        let done =
+            Mutex::new(u64::try_from(ledger.counts(place.client).await?.processed).unwrap_or_default());
+        let estimate = u64::try_from(shape.estimate).unwrap_or_default();
+        let count = |counts: Counts| {
+            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *done = done.saturating_add(u64::try_from(counts.processed).unwrap_or_default());
+            tell(*done, estimate.max(*done));
+        };
+        let shop = Shop {
+            job,
+            migrator: place.migrator,
+            connect: place.connect,
+            client: place.client,
+            sweep: ledger.statements.clone().without_quarantined(&ledger.tables.quarantine, name),
+            ledger,
+            shape,
+            settings: job.settings(),
+            stop: AtomicBool::new(false),
+            tell: &count,
+        };
+        work(&shop).await?;
+        shop.ledger.counts(place.client).await
+    };
+    match outcome.await {
+        Ok(counts) => Ok(Report::new(name, &counts, began.elapsed())),
+        Err(trouble) => Err(Error::new(name, trouble.into_fault("the server refused a statement"))),
+    }
+}
+
+/// All workers. The first one that fails lets the others end with what they have in hand.
+async fn work(shop: &Shop<'_>) -> Result<(), Trouble> {
+    let workers = if shop.connect.is_some() { shop.settings.workers } else { 1 };
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(Duration::ZERO, |since| since);
+    let one = |number: usize| async move {
+        let worked = async {
+            let name = format!("{}-{:x}-{number}", std::process::id(), begun.as_micros());
+            Worker::new(shop, name).await?.work().await
+        };
+        let worked = worked.await;
+        if worked.is_err() {
+            shop.stop.store(true, Ordering::Relaxed);
+        }
+        worked
+    };
+    let outcomes = join_all((0..workers).map(one)).await;
+    let failed = outcomes.into_iter().find_map(Result::err);
+    let Some(trouble) = failed else { return Ok(()) };
+    if let Trouble::Fault(fault) = &trouble {
+        // Those of other processes stop when they look next.
+        let _ = shop.ledger.fail(shop.client, &fault.to_string()).await;
+    }
+    Err(trouble)
+}

@@ -1,0 +1,144 @@
+//! What a table is like that a backfill pages through.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio_postgres::Client;
+
+use crate::Source;
+use crate::error::Fault;
+use crate::trouble::Trouble;
+
+/// A table as the catalogs have it.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    pub(crate) oid: u32,
+    /// As SQL names it, with its schema.
+    pub(crate) table: String,
+    pub(crate) key: Vec<KeyPart>,
+    /// Whether `ctid` tells its rows from each other: not where it has partitions or children.
+    pub(crate) is_one_heap: bool,
+    /// How many rows the planner believes that it has.
+    pub(crate) estimate: i64,
+    /// All columns, with their types.
+    columns: BTreeMap<String, String>,
+    /// The columns that an index has something to do with.
+    indexed: BTreeSet<String>,
+}
+
+/// A column of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyPart {
+    /// Quoted.
+    pub(crate) name: String,
+    pub(crate) ty: String,
+}
+
+impl Shape {
+    /// Reads the catalogs, and refuses what can't be paged through.
+    pub(crate) async fn read(client: &Client, source: &Source) -> Result<Self, Trouble> {
+        let sql = "SELECT c.oid, c.relkind::text, format('%I.%I', n.nspname, c.relname), \
+                   greatest(c.reltuples, 0)::int8, c.relhassubclass \
+                   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+                   WHERE c.oid = to_regclass($1)";
+        let table = source.table.clone();
+        let Some(found) = client.query_opt(sql, &[&source.table]).await? else {
+            return Err(Fault::NoTable { table }.into());
+        };
+        let kind: String = found.try_get(1)?;
+        let what = match kind.as_str() {
+            "r" | "p" => None,
+            "v" => Some("a view"),
+            "m" => Some("a materialized view"),
+            "f" => Some("a foreign table"),
+            _ => Some("no table"),
+        };
+        if let Some(what) = what {
+            return Err(Fault::NotATable { table, what }.into());
+        }
+        let oid = found.try_get(0)?;
+        let columns = columns(client, oid).await?;
+        let key = key(client, oid, source, &columns).await?;
+        let has_children: bool = found.try_get(4)?;
+        Ok(Self {
+            oid,
+            table: found.try_get(2)?,
+            key,
+            is_one_heap: kind == "r" && !has_children,
+            estimate: found.try_get(3)?,
+            columns: columns.into_iter().map(|(name, column)| (name, column.ty)).collect(),
+            indexed: indexed(client, oid).await?,
+        })
+    }
+
+    /// The type of a column, as SQL names it.
+    pub(crate) fn type_of(&self, column: &str) -> Option<&str> {
+        self.columns.get(column).map(String::as_str)
+    }
+
+    /// Whether an index has to be told when one of these columns is written.
+    pub(crate) fn is_indexed<'a>(&self, mut columns: impl Iterator<Item = &'a str>) -> bool {
+        columns.any(|column| self.indexed.contains(column))
+    }
+}
+
+struct Column {
+    ty: String,
+    is_null: bool,
+}
+
+async fn columns(client: &Client, oid: u32) -> Result<BTreeMap<String, Column>, Trouble> {
+    let sql = "SELECT attname::text, format_type(atttypid, NULL), NOT attnotnull FROM pg_catalog.pg_attribute \
+               WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped";
+    let rows = client.query(sql, &[&oid]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, Column { ty: row.try_get(1)?, is_null: row.try_get(2)? })))
+        .collect()
+}
+
+/// The columns of the key: the primary key's, or those that the source names, which a unique index must have.
+async fn key(
+    client: &Client,
+    oid: u32,
+    source: &Source,
+    columns: &BTreeMap<String, Column>,
+) -> Result<Vec<KeyPart>, Trouble> {
+    let sql = "SELECT i.indisprimary, ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) \
+                JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number \
+                WHERE k.place <= i.indnkeyatts ORDER BY k.place) \
+               FROM pg_catalog.pg_index AS i WHERE i.indrelid = $1 AND i.indisunique AND i.indisvalid AND i.indimmediate \
+               AND i.indpred IS NULL AND i.indexprs IS NULL";
+    let mut unique: Vec<(bool, Vec<String>)> = Vec::new();
+    for row in client.query(sql, &[&oid]).await? {
+        unique.push((row.try_get(0)?, row.try_get(1)?));
+    }
+    let table = source.table.clone();
+    let names = if source.key.is_empty() {
+        let primary = unique.into_iter().find(|(is_primary, _)| *is_primary);
+        primary.ok_or(Fault::NoKey { table: table.clone() })?.1
+    } else if unique.iter().any(|(_, names)| *names == source.key) {
+        source.key.clone()
+    } else {
+        return Err(Fault::KeyNotUnique { table, columns: source.key.join(", ") }.into());
+    };
+    let part = |name: String| match columns.get(&name) {
+        Some(Column { ty, is_null: false }) => Ok(KeyPart { name: quoted(&name), ty: ty.clone() }),
+        _ => Err(Fault::KeyNull { table: table.clone(), column: name }.into()),
+    };
+    names.into_iter().map(part).collect()
+}
+
+/// The columns that indexes are of, are about in an expression, or look at in a condition.
+async fn indexed(client: &Client, oid: u32) -> Result<BTreeSet<String>, Trouble> {
+    let sql = "SELECT DISTINCT a.attname::text FROM pg_catalog.pg_index AS i \
+               JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid \
+               WHERE i.indrelid = $1 AND (a.attnum = ANY (i.indkey::int2[]) OR EXISTS (SELECT FROM pg_catalog.pg_depend AS d \
+                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = i.indexrelid \
+                AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))";
+    let rows = client.query(sql, &[&oid]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+/// A name as SQL takes it, whatever is in it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

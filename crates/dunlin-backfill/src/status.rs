@@ -1,0 +1,132 @@
+use std::fmt;
+use std::time::SystemTime;
+
+use tokio_postgres::Row as SqlRow;
+
+use crate::trouble::Trouble;
+
+/// How far a backfill is, as it was written down with its last batch.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Status {
+    /// Its name.
+    pub backfill: String,
+    /// What it is doing.
+    pub state: JobState,
+    /// The table that it goes through.
+    pub source: String,
+    /// Rows that were looked at.
+    pub processed: u64,
+    /// Rows that were changed.
+    pub changed: u64,
+    /// Rows that were set aside.
+    pub quarantined: u64,
+    /// How many rows the planner believed the table to have when it began.
+    pub estimate: u64,
+    /// Workers that have a range.
+    pub workers: u64,
+    /// When it first began.
+    pub started_at: SystemTime,
+    /// When it came to its end.
+    pub finished_at: Option<SystemTime>,
+    /// Rows that were looked at in a second, from its beginning until its end or now.
+    pub rate: f64,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
+/// What a backfill is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "lowercase"))]
+#[non_exhaustive]
+pub enum JobState {
+    /// It is at work, or would be if it had a worker.
+    Running,
+    /// Somebody has asked it to stop for a while.
+    Paused,
+    /// Somebody has asked it to stop.
+    Cancelled,
+    /// It has stopped, and says why.
+    Failed,
+    /// It is done.
+    Finished,
+}
+
+impl Status {
+    pub(crate) const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, \
+        pg_catalog.date_part('epoch', coalesce(finished_at, pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) started_at)";
+
+    /// Reads the columns above, then those of the workers and the counters.
+    pub(crate) fn read(row: &SqlRow) -> Result<Self, Trouble> {
+        let count = |column| -> Result<u64, Trouble> {
+            Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default())
+        };
+        let state = match (row.try_get(1)?, row.try_get(2)?) {
+            ("finished", _) => JobState::Finished,
+            (_, "cancel") => JobState::Cancelled,
+            ("failed", _) => JobState::Failed,
+            (_, "pause") => JobState::Paused,
+            _ => JobState::Running,
+        };
+        let processed = count(10)?;
+        let seconds: f64 = row.try_get(8)?;
+        #[expect(clippy::as_conversions, reason = "a rate need not be exact past 2^52 rows")]
+        let rate = if seconds > 0.0 { processed as f64 / seconds } else { 0.0 };
+        Ok(Self {
+            backfill: row.try_get(0)?,
+            state,
+            source: row.try_get(3)?,
+            processed,
+            changed: count(11)?,
+            quarantined: count(12)?,
+            estimate: count(4)?,
+            workers: count(9)?,
+            started_at: row.try_get(5)?,
+            finished_at: row.try_get(6)?,
+            rate,
+            failure: row.try_get(7)?,
+        })
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { backfill, state, processed, estimate, quarantined, workers, rate, .. } = self;
+        let state = match state {
+            JobState::Running => "running",
+            JobState::Paused => "paused",
+            JobState::Cancelled => "cancelled",
+            JobState::Failed => "failed",
+            JobState::Finished => "finished",
+        };
+        write!(
+            f,
+            "{backfill} {state}: {processed} of about {} rows, {rate:.0} a second",
+            estimate.max(processed)
+        )?;
+        if *workers > 0 {
+            write!(f, ", {workers} at work")?;
+        }
+        if *quarantined > 0 {
+            write!(f, ", {quarantined} set aside")?;
+        }
+        match &self.failure {
+            Some(failure) => write!(f, ": {failure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A row that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Quarantined {
+    /// Its key: a text for each column.
+    pub key: Vec<String>,
+    /// The SQLSTATE with which the server refused it, or the [kind](crate::RowError::kind) of the error.
+    pub kind: String,
+    /// When.
+    pub at: SystemTime,
+}

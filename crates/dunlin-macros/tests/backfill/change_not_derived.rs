@@ -1,0 +1,22 @@
+use dunlin_backfill::{Backfill, Row, RowError, Source, migration};
+
+#[derive(Row)]
+pub struct Nothing {}
+
+pub struct Migration;
+
+#[migration]
+impl Backfill for Migration {
+    type Row = Nothing;
+    type Change = Nothing;
+
+    fn source(&self) -> Source {
+        Source::table("people").remaining("true")
+    }
+
+    fn convert(&self, _: &Nothing) -> Result<Option<Nothing>, RowError> {
+        Ok(None)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use dunlin_backfill::migration;
+
+use dunlin_backfill::Backfill;
+
+pub struct Migration;
+
+#[migration]
+impl !Backfill for Migration {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dunlin_backfill::migration;
+
+#[migration]
+pub struct Migration;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+enum Named {
+    Named { name: String },
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+struct Named<'a> {
+    name: &'a str,
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+struct Named {
+    #[change(cast = text)]
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+struct Named {
+    name: Option<Name>,
+}
+
+struct Name;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+union Named {
+    id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dunlin_backfill::Change;
+
+#[derive(Change)]
+struct Named;
+
+fn main() {}

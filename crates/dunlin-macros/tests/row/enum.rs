@@ -1,0 +1,8 @@
+use dunlin_backfill::Row;
+
+#[derive(Row)]
+enum Person {
+    Named { name: String },
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use dunlin_backfill::Row;
+
+#[derive(Row)]
+struct Person {
+    nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: String,
+}
+
+fn main() {}

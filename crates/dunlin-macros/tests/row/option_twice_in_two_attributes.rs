@@ -1,0 +1,10 @@
+use dunlin_backfill::Row;
+
+#[derive(Row)]
+struct Person {
+    #[row(column = "a")]
+    #[row(column = "b")]
+    name: String,
+}
+
+fn main() {}

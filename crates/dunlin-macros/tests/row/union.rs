@@ -1,0 +1,8 @@
+use dunlin_backfill::Row;
+
+#[derive(Row)]
+union Person {
+    id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use dunlin_backfill::Row;
+
+#[derive(Row)]
+struct Person;
+
+fn main() {}
