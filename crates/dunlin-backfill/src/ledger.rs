@@ -374,6 +374,25 @@ impl Ledger {
         found.as_ref().map_or(Ok(Counts::default()), Counts::read)
     }
 
+    /// Whether nobody wants it to stop.
+    pub(crate) async fn is_wanted(&self, client: &Client) -> Result<bool, Trouble> {
+        let sql = format!(
+            "SELECT state OPERATOR(pg_catalog.=) 'running' AND wanted OPERATOR(pg_catalog.=) 'run' FROM {} \
+             WHERE name OPERATOR(pg_catalog.=) $1",
+            self.tables.jobs
+        );
+        let found = client.query_opt(&sql, &[&self.job]).await?;
+        Ok(found.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
+    }
+
+    /// Writes down what its workers wait for, or that they do not.
+    pub(crate) async fn wait(&self, client: &Client, why: Option<&str>) -> Result<(), Trouble> {
+        let sql =
+            format!("UPDATE {} SET waits_for = $2 WHERE name OPERATOR(pg_catalog.=) $1", self.tables.jobs);
+        client.execute(&sql, &[&self.job, &why]).await?;
+        Ok(())
+    }
+
     /// Writes down why it stopped.
     pub(crate) async fn fail(&self, client: &Client, why: &str) -> Result<(), Trouble> {
         let sql = format!(

@@ -68,6 +68,8 @@
 //! - **Overwrites nothing.** A row that the application writes between being read and being written is read and converted again.
 //! - **Steers the size of a batch** to a time, halves it when something times out or is in the way, and never holds a row for longer
 //!   than a batch should take.
+//! - **Waits** when the database has enough to do: a replica that is behind, a vacuum of the table, an old snapshot, or what a
+//!   [`Signal`] of the program's own says.
 //! - **Shares the work**: ranges of the key are leased to workers, in this process or in [others](Backfills::run), by the server's
 //!   clock. One that sleeps past its lease can't write.
 //! - **Sets poison rows aside**: by halving it finds the row that can't be converted or that the server refuses, notes its key and why, and
@@ -99,9 +101,11 @@ mod change;
 #[doc(hidden)]
 pub mod derived;
 mod down;
+mod health;
 mod row;
 mod row_error;
 mod settings;
+mod signals;
 mod source;
 mod write;
 
@@ -141,10 +145,12 @@ pub use down::Down;
 pub use dry_run::{DryRun, Sample};
 pub use dunlin_macros::{Change, Row, migration};
 pub use error::{Error, ErrorKind};
+pub use health::{Checkup, Health, Signal};
 pub use report::Report;
 pub use row::{Row, RowColumn};
 pub use row_error::RowError;
 pub use settings::{Budget, Settings};
+pub use signals::{ActiveSessions, Autovacuum, OldestTransaction, ReplicaLag, WalRate};
 pub use source::{Source, SourceTable};
 pub use status::{JobState, Quarantined, Status};
 pub use write::Write;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -22,12 +23,19 @@ pub struct Report {
     pub retried: u64,
     /// Batches.
     pub batches: u64,
+    /// For how long the workers of this call have waited, by the name of the [signal](crate::Signal) that they waited for.
+    pub slept: BTreeMap<String, Duration>,
     /// How long this call took.
     pub took: Duration,
 }
 
 impl Report {
-    pub(crate) fn new(backfill: &str, counts: &Counts, took: Duration) -> Self {
+    pub(crate) fn new(
+        backfill: &str,
+        counts: &Counts,
+        slept: BTreeMap<String, Duration>,
+        took: Duration,
+    ) -> Self {
         let count = |count: i64| u64::try_from(count).unwrap_or_default();
         let (processed, changed, quarantined) =
             (count(counts.processed), count(counts.changed), count(counts.quarantined));
@@ -39,6 +47,7 @@ impl Report {
             quarantined,
             retried: count(counts.retried),
             batches: count(counts.batches),
+            slept,
             took,
         }
     }
@@ -46,11 +55,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backfill, processed, changed, skipped, quarantined, retried, batches, took } = self;
+        let Self { backfill, processed, changed, skipped, quarantined, retried, batches, slept, took } = self;
         write!(
             f,
             "backfill {backfill}: {processed} rows in {batches} batches, {changed} changed, {skipped} as they were, \
              {quarantined} set aside, {retried} tried again, in {took:.1?}"
-        )
+        )?;
+        for (signal, slept) in slept {
+            write!(f, ", {slept:.1?} of it waiting for {signal}")?;
+        }
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! A backfill from its beginning to its end.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use dunlin_core::{Connect, Migrator};
@@ -81,7 +81,7 @@ pub(crate) async fn run(
             Mutex::new(u64::try_from(ledger.counts(place.client).await?.processed).unwrap_or_default());
         let estimate = u64::try_from(shape.estimate).unwrap_or_default();
         let count = |counts: Counts| {
-            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             *done = done.saturating_add(u64::try_from(counts.processed).unwrap_or_default());
             tell(*done, estimate.max(*done));
         };
@@ -95,13 +95,16 @@ pub(crate) async fn run(
             shape,
             settings: job.settings(),
             stop: AtomicBool::new(false),
+            slept: Mutex::default(),
             tell: &count,
         };
         work(&shop).await?;
-        shop.ledger.counts(place.client).await
+        let counts = shop.ledger.counts(place.client).await?;
+        Ok((counts, shop.slept.into_inner().unwrap_or_else(PoisonError::into_inner)))
     };
-    match outcome.await {
-        Ok(counts) => Ok(Report::new(name, &counts, began.elapsed())),
+    let outcome: Result<_, Trouble> = outcome.await;
+    match outcome {
+        Ok((counts, slept)) => Ok(Report::new(name, &counts, slept, began.elapsed())),
         Err(trouble) => Err(Error::new(name, trouble.into_fault("the server refused a statement"))),
     }
 }

@@ -1,7 +1,9 @@
 use std::time::Duration;
 
+use crate::Health;
+
 /// How a backfill goes about it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Settings {
     pub(crate) batch_time: Duration,
@@ -9,6 +11,7 @@ pub struct Settings {
     pub(crate) stripes: Option<usize>,
     pub(crate) lease: Duration,
     pub(crate) budget: Budget,
+    pub(crate) health: Health,
 }
 
 impl Settings {
@@ -38,6 +41,11 @@ impl Settings {
         Self { lease: lease.max(Duration::from_millis(100)), ..self }
     }
 
+    /// What it looks at between its batches, to wait when the database has enough to do.
+    pub fn health(self, health: Health) -> Self {
+        Self { health, ..self }
+    }
+
     /// How many rows may be set aside.
     pub fn budget(self, budget: Budget) -> Self {
         Self { budget, ..self }
@@ -52,6 +60,7 @@ impl Default for Settings {
             stripes: None,
             lease: Duration::from_secs(30),
             budget: Budget::default(),
+            health: Health::default(),
         }
     }
 }

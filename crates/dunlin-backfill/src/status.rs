@@ -32,6 +32,8 @@ pub struct Status {
     pub finished_at: Option<SystemTime>,
     /// Rows that were looked at in a second, from its beginning until its end or now.
     pub rate: f64,
+    /// What its workers wait for, if a [signal](crate::Signal) of its health says so.
+    pub waits_for: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
 }
@@ -54,7 +56,7 @@ pub enum JobState {
 }
 
 impl Status {
-    pub(crate) const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, \
+    pub(crate) const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, waits_for, \
         pg_catalog.date_part('epoch', coalesce(finished_at, pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) started_at)";
 
     /// Reads the columns above, then those of the workers and the counters.
@@ -69,8 +71,8 @@ impl Status {
             (_, "pause") => JobState::Paused,
             _ => JobState::Running,
         };
-        let processed = count(10)?;
-        let seconds: f64 = row.try_get(8)?;
+        let processed = count(11)?;
+        let seconds: f64 = row.try_get(9)?;
         #[expect(clippy::as_conversions, reason = "a rate need not be exact past 2^52 rows")]
         let rate = if seconds > 0.0 { processed as f64 / seconds } else { 0.0 };
         Ok(Self {
@@ -78,14 +80,15 @@ impl Status {
             state,
             source: row.try_get(3)?,
             processed,
-            changed: count(11)?,
-            quarantined: count(12)?,
+            changed: count(12)?,
+            quarantined: count(13)?,
             estimate: count(4)?,
-            workers: count(9)?,
+            workers: count(10)?,
             started_at: row.try_get(5)?,
             finished_at: row.try_get(6)?,
             rate,
             failure: row.try_get(7)?,
+            waits_for: row.try_get(8)?,
         })
     }
 }
@@ -110,6 +113,9 @@ impl fmt::Display for Status {
         }
         if *quarantined > 0 {
             write!(f, ", {quarantined} set aside")?;
+        }
+        if let (JobState::Running, Some(waits_for)) = (self.state, &self.waits_for) {
+            write!(f, ", waits: {waits_for}")?;
         }
         match &self.failure {
             Some(failure) => write!(f, ": {failure}"),

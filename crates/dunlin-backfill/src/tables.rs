@@ -74,6 +74,7 @@ impl Tables {
                estimate pg_catalog.int8 NOT NULL, \
                {COUNTERS}, \
                failure pg_catalog.text, \
+               waits_for pg_catalog.text, \
                started_at pg_catalog.timestamptz NOT NULL, \
                finished_at pg_catalog.timestamptz); \
              CREATE TABLE IF NOT EXISTS {ranges} (\

@@ -1,6 +1,8 @@
 //! One worker: takes a range, reads a batch while it writes the one before, and goes on until nothing is left.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use dunlin_core::{Connect, Migrator};
@@ -11,7 +13,8 @@ use tokio_postgres::types::ToSql;
 use crate::Settings;
 use crate::batch::{Arrays, Batch};
 use crate::desk::{Desk, Limits};
-use crate::error::Fault;
+use crate::error::{Fault, text_of};
+use crate::health::Checkup;
 use crate::job::Job;
 use crate::key::Key;
 use crate::ledger::{Claim, Counts, FIRST_PASS, Lease, Ledger};
@@ -45,8 +48,18 @@ pub(crate) struct Shop<'a> {
     pub(crate) settings: Settings,
     /// Somebody has failed: the others end when they have written their batch.
     pub(crate) stop: AtomicBool,
+    /// For how long the workers have waited for what.
+    pub(crate) slept: Mutex<BTreeMap<String, Duration>>,
     /// Called after each batch.
     pub(crate) tell: &'a (dyn Fn(Counts) + Send + Sync),
+}
+
+impl Shop<'_> {
+    fn note_slept(&self, signal: &str, pause: Duration) {
+        let mut slept = self.slept.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_signal = slept.entry(signal.to_owned()).or_default();
+        *of_signal = of_signal.saturating_add(pause);
+    }
 }
 
 /// One of them.
@@ -63,6 +76,8 @@ pub(crate) struct Worker<'a> {
     /// Tries to be counted with the next batch.
     retried: i64,
     tries: u32,
+    /// When it has last looked how the database is.
+    looked: Option<Instant>,
 }
 
 /// How a range was left.
@@ -88,6 +103,7 @@ impl<'a> Worker<'a> {
             is_proven: false,
             retried: 0,
             tries: 0,
+            looked: None,
         })
     }
 
@@ -95,6 +111,14 @@ impl<'a> Worker<'a> {
     pub(crate) async fn work(&mut self) -> Result<(), Trouble> {
         let mut lease: Option<Lease> = None;
         while !self.shop.stop.load(Ordering::Relaxed) {
+            if lease.is_none()
+                && let Err(trouble) = self.wait_for_health().await
+            {
+                match trouble.remedy() {
+                    Remedy::Reconnect => self.reconnect(trouble).await?,
+                    _ => return Err(trouble),
+                }
+            }
             let mut held = match lease.take() {
                 Some(lease) => lease,
                 None => match self.claim().await {
@@ -135,6 +159,51 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// Looks how the database is, if it is time to: what it has enough of, and in which words.
+    async fn has_enough(&mut self) -> Result<Option<(&'static str, String)>, Trouble> {
+        let health = &self.shop.settings.health;
+        if self.looked.is_some_and(|looked| looked.elapsed() < health.every) {
+            return Ok(None);
+        }
+        self.writer.limit(Limits::NONE).await?;
+        let checkup = Checkup { client: &self.writer, oid: self.shop.shape.oid };
+        for signal in &health.signals {
+            match signal.check(&checkup).await {
+                Ok(None) => {}
+                Ok(Some(why)) => return Ok(Some((signal.name(), why))),
+                Err(error) if error.as_db_error().is_some() => {
+                    tracing::warn!(signal = signal.name(), error = text_of(&error), "a signal can't be read");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.looked = Some(Instant::now());
+        Ok(None)
+    }
+
+    /// Waits as long as the database has enough to do.
+    async fn wait_for_health(&mut self) -> Result<(), Trouble> {
+        let mut said: Option<String> = None;
+        while let Some((signal, why)) = self.has_enough().await? {
+            if said.as_ref() != Some(&why) {
+                tracing::info!(backfill = self.shop.ledger.job, why, "a backfill waits");
+                self.shop.ledger.wait(&self.writer, Some(&why)).await?;
+                said = Some(why);
+            }
+            let pause = self.shop.settings.health.every;
+            tokio::time::sleep(pause).await;
+            self.shop.note_slept(signal, pause);
+            let is_over = self.shop.stop.load(Ordering::Relaxed);
+            if is_over || !self.shop.ledger.is_wanted(&self.writer).await? {
+                break;
+            }
+        }
+        if said.is_some() {
+            self.shop.ledger.wait(&self.writer, None).await?;
+        }
+        Ok(())
+    }
+
     async fn claim(&mut self) -> Result<Claim, Trouble> {
         self.shop.ledger.claim(&self.writer, &self.name).await
     }
@@ -170,7 +239,10 @@ impl<'a> Worker<'a> {
                         self.shop.ledger.close(&self.writer, lease).await?;
                         return Ok(Left::Done);
                     }
-                    if !goes_on || self.shop.stop.load(Ordering::Relaxed) {
+                    if !goes_on
+                        || self.shop.stop.load(Ordering::Relaxed)
+                        || self.has_enough().await?.is_some()
+                    {
                         return Ok(Left::Stopped);
                     }
                 }

@@ -6,6 +6,8 @@ mod dry_run;
 #[cfg(test)]
 mod fills;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod operators;
 #[cfg(test)]
 mod poison;
