@@ -122,7 +122,9 @@ mod run;
 
 mod batch;
 mod desk;
+mod shop;
 mod worker;
+mod writing;
 
 mod pace;
 mod striping;

@@ -14,11 +14,12 @@ use crate::job::Job;
 use crate::ledger::{Counts, Ledger};
 use crate::report::Report;
 use crate::shape::Shape;
+use crate::shop::Shop;
 use crate::statements::Statements;
 use crate::tables::Tables;
 use crate::target;
 use crate::trouble::Trouble;
-use crate::worker::{Shop, Worker};
+use crate::worker::Worker;
 
 /// Where a backfill runs.
 #[derive(Clone, Copy)]

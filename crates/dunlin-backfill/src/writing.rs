@@ -1,0 +1,278 @@
+//! Writes a batch, and with it how far the work is.
+
+use futures_util::future::{join, join_all};
+use tokio_postgres::types::ToSql;
+
+use crate::Settings;
+use crate::batch::{Arrays, Batch};
+use crate::desk::{Desk, Limits};
+use crate::error::Fault;
+use crate::key::Key;
+use crate::ledger::{Counts, FIRST_PASS, Lease, Ledger};
+use crate::shop::Shop;
+use crate::trouble::Trouble;
+
+/// What came of writing a batch.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) updated: u64,
+    pub(crate) hot: u64,
+    pub(crate) goes_on: bool,
+}
+
+/// No row is locked for longer than a batch should take. One row takes as long as it takes.
+pub(crate) fn limits(settings: &Settings, rows: usize) -> Limits {
+    Limits { statement: (rows > 1).then_some(settings.batch_time), lock: settings.batch_time }
+}
+
+/// The parameters of a statement that writes, with those that tell whose range it is.
+fn fenced<'a>(ledger: &'a Ledger, lease: &'a Lease, arrays: &'a Arrays<'_>) -> Vec<&'a (dyn ToSql + Sync)> {
+    let own: [&(dyn ToSql + Sync); 3] = [&ledger.job, &lease.number, &lease.token];
+    arrays.parameters().into_iter().chain(own).collect()
+}
+
+/// Rows that somebody else has written meanwhile: so many still remained, and so many of them were changed.
+struct Moved {
+    read: usize,
+    updated: u64,
+}
+
+/// What writes.
+pub(crate) struct Writing<'a, 'b> {
+    pub(crate) shop: &'a Shop<'a>,
+    pub(crate) desk: &'a mut Desk<'b>,
+    pub(crate) is_proven: &'a mut bool,
+    /// Tries to be counted with what is written.
+    pub(crate) retried: i64,
+}
+
+impl Writing<'_, '_> {
+    /// Writes a batch in so many transactions.
+    pub(crate) async fn batch(
+        &mut self,
+        lease: &mut Lease,
+        batch: &Batch,
+        stripes: usize,
+    ) -> Result<Written, Trouble> {
+        let limits = limits(&self.shop.settings, batch.len());
+        if !*self.is_proven || self.retried > 0 || batch.poison().next().is_some() {
+            self.desk.begin(limits).await?;
+            return self.whole(lease, batch).await;
+        }
+        self.desk.limit(limits).await?;
+        let mut written = self.striped(lease, batch, stripes).await?;
+        let changes = u64::try_from(batch.changes()).unwrap_or(u64::MAX);
+        // The rows without a change, and those that somebody else has done meanwhile, or deleted.
+        let mut others = batch.len().saturating_sub(batch.changes());
+        let mut retried = 0;
+        if written.updated < changes {
+            let moved = self.moved(lease, batch).await?;
+            retried = i64::try_from(moved.read).unwrap_or(i64::MAX);
+            let gone = changes.saturating_sub(written.updated).saturating_sub(moved.updated);
+            others = others.saturating_add(usize::try_from(gone).unwrap_or(usize::MAX));
+            written.updated = written.updated.saturating_add(moved.updated);
+        }
+        let others = if lease.pass == FIRST_PASS { i64::try_from(others).unwrap_or(i64::MAX) } else { 0 };
+        let counts = Counts { processed: others, retried, batches: 1, ..Counts::default() };
+        let (goes_on, _) = self.fence(lease, &counts, batch.end()).await?;
+        lease.cursor = batch.end().cloned().or(lease.cursor.take());
+        let updated = i64::try_from(written.updated).unwrap_or(i64::MAX);
+        (self.shop.tell)(Counts { processed: updated.saturating_add(others), changed: updated, ..counts });
+        Ok(Written { goes_on, ..written })
+    }
+
+    /// Writes the changes of a batch, each stripe in a transaction of its own, all in one flight: the server has something to do while the
+    /// next batch is converted. The cursor moves when all of them are there: a batch that was cut off is read again, without the rows
+    /// that no longer remain.
+    async fn striped(&mut self, lease: &Lease, batch: &Batch, stripes: usize) -> Result<Written, Trouble> {
+        let ledger = &self.shop.ledger;
+        let statements = &ledger.statements;
+        let prune = self.desk.prepare(statements.prune()).await?;
+        let write = self.desk.prepare(ledger.write(self.shop.shape.oid)).await?;
+        let desk = &*self.desk;
+        let one = |stripe: usize| {
+            let (prune, write) = (&prune, &write);
+            async move {
+                let rows = batch.stripe(stripe, stripes);
+                // What the stripe before has left dead makes room for the new versions of these rows.
+                let pages = if stripe > 0 { batch.one_of_each_page(&rows) } else { Vec::new() };
+                let keys = batch.key_arrays(&pages, statements.key_parts());
+                let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
+                let pruned = async {
+                    if pages.is_empty() { Ok(()) } else { desk.query(prune, &keys).await.map(drop) }
+                };
+                let arrays = batch.arrays(&rows, statements.parameters, statements.key_parts());
+                let parameters = fenced(ledger, lease, &arrays);
+                let (pruned, written) = join(pruned, desk.query_one(write, &parameters)).await;
+                pruned?;
+                let written = written?;
+                Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
+            }
+        };
+        let mut all = Written::default();
+        for written in join_all((0..stripes).map(one)).await {
+            let (updated, hot) = written?;
+            all.updated = all.updated.saturating_add(u64::try_from(updated).unwrap_or_default());
+            all.hot = all.hot.saturating_add(u64::try_from(hot).unwrap_or_default());
+        }
+        Ok(all)
+    }
+
+    /// Reads those rows of a batch again that somebody else has written meanwhile and that remain, and writes them while they are
+    /// locked.
+    async fn moved(&mut self, lease: &Lease, batch: &Batch) -> Result<Moved, Trouble> {
+        let Shop { ledger, job, migrator, settings, shape, .. } = self.shop;
+        let statements = &ledger.statements;
+        self.desk.begin(limits(settings, batch.len())).await?;
+        let rows = batch.stripe(0, 1);
+        let moved = batch.read_moved(&rows, self.desk, *job, statements, migrator).await?;
+        let rows = moved.stripe(0, 1);
+        let mut updated = 0_i64;
+        if !rows.is_empty() {
+            let write = self.desk.prepare(ledger.write(shape.oid)).await?;
+            let arrays = moved.arrays(&rows, statements.parameters, statements.key_parts());
+            updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
+        }
+        self.desk.commit().await?;
+        Ok(Moved { read: moved.len(), updated: u64::try_from(updated).unwrap_or_default() })
+    }
+
+    /// Writes a batch in one transaction, which has begun, and commits. Looks whether what was written makes `remaining` false.
+    pub(crate) async fn whole(&mut self, lease: &mut Lease, batch: &Batch) -> Result<Written, Trouble> {
+        let Shop { ledger: Ledger { statements, .. }, job, migrator, .. } = self.shop;
+        let rows = batch.stripe(0, 1);
+        let mut changed = self.write(batch, &rows).await?;
+        let mut retried = std::mem::take(&mut self.retried);
+        if statements.locks {
+            // What a statement of the program's own counts is not the rows that were read.
+            changed = rows.len();
+        }
+        if changed == rows.len() {
+            self.prove(batch, &rows).await?;
+        } else {
+            // Somebody has written these rows meanwhile, or deleted them.
+            let moved = batch.read_moved(&rows, self.desk, *job, statements, migrator).await?;
+            retried = retried.saturating_add(i64::try_from(moved.len()).unwrap_or(i64::MAX));
+            let rows = moved.stripe(0, 1);
+            changed = changed.saturating_add(self.write(&moved, &rows).await?);
+        }
+        let changed = i64::try_from(changed).unwrap_or(i64::MAX);
+        let quarantined = self.quarantine(batch).await?;
+        let processed = match lease.pass {
+            FIRST_PASS => i64::try_from(batch.len()).unwrap_or(i64::MAX),
+            _ => changed.saturating_add(quarantined),
+        };
+        let counts = Counts { processed, changed, quarantined, retried, batches: 1 };
+        let (goes_on, hot) = self.fence(lease, &counts, batch.end()).await?;
+        self.desk.commit().await?;
+        lease.cursor = batch.end().cloned().or(lease.cursor.take());
+        (self.shop.tell)(counts);
+        if quarantined > 0 {
+            self.check_budget("a value that can't be converted").await?;
+        }
+        Ok(Written { updated: u64::try_from(changed).unwrap_or_default(), hot, goes_on })
+    }
+
+    async fn write(&mut self, batch: &Batch, rows: &[usize]) -> Result<usize, Trouble> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let statements = &self.shop.ledger.statements;
+        let statement = self.desk.prepare(statements.write.clone()).await?;
+        let arrays = batch.arrays(rows, statements.parameters, statements.key_parts());
+        let written = self.desk.execute(&statement, &arrays.parameters()).await?;
+        Ok(usize::try_from(written).unwrap_or(usize::MAX))
+    }
+
+    /// Looks once whether what is written makes `remaining` false: otherwise it would be written for ever.
+    async fn prove(&mut self, batch: &Batch, rows: &[usize]) -> Result<(), Trouble> {
+        if *self.is_proven || rows.is_empty() {
+            return Ok(());
+        }
+        let statements = &self.shop.ledger.statements;
+        let statement = self.desk.prepare(statements.still_remains()).await?;
+        let keys = batch.key_arrays(rows, statements.key_parts());
+        let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
+        if self.desk.query_one(&statement, &keys).await?.try_get(0)? {
+            return Err(Fault::StillRemains { condition: statements.remaining().to_owned() }.into());
+        }
+        *self.is_proven = true;
+        Ok(())
+    }
+
+    /// Sets the rows of the batch aside that can't be converted; returns how many of them were not there yet.
+    async fn quarantine(&mut self, batch: &Batch) -> Result<i64, Trouble> {
+        let mut count = 0_i64;
+        for (key, kind) in batch.poison() {
+            count = count.saturating_add(self.note(key, kind).await?);
+        }
+        Ok(count)
+    }
+
+    async fn note(&mut self, key: &Key, kind: &str) -> Result<i64, Trouble> {
+        let ledger = &self.shop.ledger;
+        let sql = format!(
+            "INSERT INTO {} (job, kind, key) VALUES ($1, $2, {}) ON CONFLICT DO NOTHING",
+            ledger.tables.quarantine,
+            ledger.statements.write_key(3)
+        );
+        let statement = self.desk.prepare(sql).await?;
+        let own: [&(dyn ToSql + Sync); 2] = [&ledger.job, &kind];
+        let parameters: Vec<_> = own.into_iter().chain(key.parameters()).collect();
+        Ok(i64::try_from(self.desk.execute(&statement, &parameters).await?).unwrap_or(i64::MAX))
+    }
+
+    /// The one row of the batch can't be written.
+    pub(crate) async fn poisoned(
+        &mut self,
+        lease: &mut Lease,
+        batch: &Batch,
+        kind: &str,
+    ) -> Result<(), Trouble> {
+        let Some(key) = batch.end() else { return Ok(()) };
+        self.desk.begin(limits(&self.shop.settings, 1)).await?;
+        let quarantined = self.note(key, kind).await?;
+        let processed = if lease.pass == FIRST_PASS { 1 } else { quarantined };
+        let retried = std::mem::take(&mut self.retried);
+        let counts = Counts { processed, quarantined, retried, ..Counts::default() };
+        self.fence(lease, &counts, Some(key)).await?;
+        self.desk.commit().await?;
+        lease.cursor = Some(key.clone());
+        (self.shop.tell)(counts);
+        self.check_budget(kind).await
+    }
+
+    async fn check_budget(&self, why: &str) -> Result<(), Trouble> {
+        let ledger = &self.shop.ledger;
+        let counts = ledger.counts(self.desk).await?;
+        let [quarantined, looked_at] =
+            [counts.quarantined, counts.processed].map(|count| u64::try_from(count).unwrap_or_default());
+        if self.shop.settings.budget.allows(quarantined, looked_at) {
+            return Ok(());
+        }
+        let table = ledger.tables.quarantine.clone();
+        Err(Fault::Poisoned { quarantined, looked_at, why: why.to_owned(), table }.into())
+    }
+
+    /// Writes down what was done; returns whether to go on, and how many rows have stayed on their page.
+    async fn fence(
+        &mut self,
+        lease: &Lease,
+        counts: &Counts,
+        cursor: Option<&Key>,
+    ) -> Result<(bool, u64), Trouble> {
+        let ledger = &self.shop.ledger;
+        let statement = self.desk.prepare(ledger.fence(cursor.is_some(), self.shop.shape.oid)).await?;
+        let own: [&(dyn ToSql + Sync); 3] = [&ledger.job, &lease.number, &lease.token];
+        let parameters: Vec<_> = own
+            .into_iter()
+            .chain(counts.parameters())
+            .chain(cursor.into_iter().flat_map(Key::parameters))
+            .collect();
+        let Some(row) = self.desk.query_opt(&statement, &parameters).await? else {
+            return Err(Trouble::Fenced);
+        };
+        let hot: i64 = row.try_get(1)?;
+        Ok((row.try_get(0)?, u64::try_from(hot).unwrap_or_default()))
+    }
+}
