@@ -36,7 +36,9 @@ impl Pace {
         }
         let per_row =
             took.as_nanos().checked_div(u128::try_from(rows).unwrap_or_default()).unwrap_or_default();
-        let fitting = self.target.as_nanos().checked_div(per_row).unwrap_or(u128::MAX);
+        // A quarter is left for what varies: a batch that takes much longer than it should is cut off.
+        let target = self.target.as_nanos() / 4 * 3;
+        let fitting = target.checked_div(per_row).unwrap_or(u128::MAX);
         let fitting = usize::try_from(fitting).unwrap_or(usize::MAX);
         self.rows = fitting.min(self.rows.saturating_mul(2)).clamp(1, self.most);
     }
@@ -56,13 +58,13 @@ mod tests {
     const TARGET: Duration = Duration::from_millis(500);
 
     #[test]
-    fn it_comes_to_the_number_of_rows_that_takes_the_time() {
+    fn it_comes_to_the_number_of_rows_that_takes_most_of_the_time() {
         let mut pace = Pace::new(TARGET);
         for _ in 0..10 {
             let rows = pace.rows();
             pace.wrote(rows, rows * 200, Duration::from_micros(50) * u32::try_from(rows).unwrap());
         }
-        assert_eq!(pace.rows(), 10_000);
+        assert_eq!(pace.rows(), 7_500);
     }
 
     #[test]
@@ -98,7 +100,7 @@ mod tests {
     fn slow_batches_shrink_at_once() {
         let mut pace = Pace::new(TARGET);
         pace.wrote(1_000, 1, Duration::from_secs(5));
-        assert_eq!(pace.rows(), 100);
+        assert_eq!(pace.rows(), 75);
         pace.wrote(0, 0, Duration::from_secs(5));
         assert!(pace.rows() >= 1);
     }

@@ -16,7 +16,8 @@ pub struct Settings {
 
 impl Settings {
     /// How long a batch should take, from the first statement that writes to the last commit: its number of rows is steered to this. A batch is
-    /// written in up to 16 transactions, and no row is locked for longer than one of them.
+    /// written in up to 16 transactions; no row is locked for longer than one of them, and one that takes 100 ms longer than this is
+    /// undone and tried again with half of the rows.
     ///
     /// 500 ms by default.
     pub fn batch_time(self, target: Duration) -> Self {

@@ -1,5 +1,7 @@
 //! Writes a batch, and with it how far the work is.
 
+use std::time::Duration;
+
 use futures_util::future::{join, join_all};
 use tokio_postgres::types::ToSql;
 
@@ -20,9 +22,13 @@ pub(crate) struct Written {
     pub(crate) goes_on: bool,
 }
 
-/// No row is locked for longer than a batch should take. One row takes as long as it takes.
+/// How much longer than a batch should take a row may be locked.
+const SLACK: Duration = Duration::from_millis(100);
+
+/// No row is locked for much longer than a batch should take. One row takes as long as it takes.
 pub(crate) fn limits(settings: &Settings, rows: usize) -> Limits {
-    Limits { statement: (rows > 1).then_some(settings.batch_time), lock: settings.batch_time }
+    let most = settings.batch_time.saturating_add(SLACK);
+    Limits { statement: (rows > 1).then_some(most), lock: most }
 }
 
 /// The parameters of a statement that writes, with those that tell whose range it is.

@@ -35,7 +35,7 @@ impl Backfill for Fill {
     }
 
     fn settings(&self) -> Settings {
-        Settings::default().batch_time(Duration::from_millis(1)).health(self.0.clone())
+        Settings::default().batch_time(Duration::from_millis(10)).health(self.0.clone())
     }
 
     fn convert(&self, name: &Name) -> Result<Option<Whole>, RowError> {

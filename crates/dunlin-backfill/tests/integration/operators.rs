@@ -34,7 +34,7 @@ impl Backfill for Fill {
 
     fn settings(&self) -> Settings {
         // Many batches, so that there is something to stop.
-        Settings::default().batch_time(Duration::from_millis(1)).budget(Budget::of(1, 1.0))
+        Settings::default().batch_time(Duration::from_millis(10)).budget(Budget::of(1, 1.0))
     }
 
     fn convert(&self, name: &Name) -> Result<Option<Whole>, RowError> {
