@@ -331,19 +331,21 @@ impl Ledger {
         }
     }
 
-    /// Reads the range again after a connection was lost: nothing if it is somebody else's by now.
+    /// Takes the range again after a connection was lost: nothing if it is somebody else's by now. What that connection still has at the
+    /// server is fenced by another token, as if it were another worker's.
     pub(crate) async fn reload(&self, client: &Client, lease: &Lease) -> Result<Option<Lease>, Trouble> {
         let sql = format!(
-            "UPDATE {} SET pid = pg_catalog.pg_backend_pid(), leased_until = {} WHERE job OPERATOR(pg_catalog.=) $1 \
-             AND number OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 RETURNING {}",
+            "UPDATE {} SET token = token OPERATOR(pg_catalog.+) 1, pid = pg_catalog.pg_backend_pid(), leased_until = {} \
+             WHERE job OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 \
+             RETURNING token, {}",
             self.tables.ranges,
             self.until(),
             self.statements.read_key("cursor"),
         );
         let found = client.query_opt(&sql, &[&self.job, &lease.number, &lease.token]).await?;
         let Some(row) = found else { return Ok(None) };
-        let cursor = Key::read(&row, 0, self.statements.key_parts())?;
-        Ok(Some(Lease { cursor, ..lease.clone() }))
+        let cursor = Key::read(&row, 1, self.statements.key_parts())?;
+        Ok(Some(Lease { token: row.try_get(0)?, cursor, ..lease.clone() }))
     }
 
     /// Gives the range back, for the next one who asks.
