@@ -17,13 +17,20 @@ mod maintenance;
 mod supply;
 mod test_databases;
 
+mod labels;
+mod sightings;
+
 mod arena;
+mod markdown;
+mod memory;
 mod options;
 mod samples;
 mod table;
 mod traffic;
+mod written;
 
 mod apply;
+mod backfill;
 mod boot;
 mod copies;
 mod fresh;

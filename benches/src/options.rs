@@ -24,10 +24,12 @@ pub enum Section {
     Fresh,
     /// Copies of templates, by strategy, size and place.
     Copies,
+    /// A column of many rows that is filled.
+    Backfill,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 7] = [
+    const ALL: [(&'static str, Self); 8] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
@@ -35,6 +37,7 @@ impl Section {
         ("stall", Self::Stall),
         ("fresh", Self::Fresh),
         ("copies", Self::Copies),
+        ("backfill", Self::Backfill),
     ];
 }
 
@@ -53,7 +56,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `--quick`"
                     )
                     .into());
                 }
@@ -69,7 +72,10 @@ impl Options {
     /// Whether any part is wanted in which contestants migrate.
     pub(crate) fn wants_contestants(&self) -> bool {
         self.sections.is_empty()
-            || !self.sections.iter().all(|section| matches!(section, Section::Fresh | Section::Copies))
+            || !self
+                .sections
+                .iter()
+                .all(|section| matches!(section, Section::Fresh | Section::Copies | Section::Backfill))
     }
 
     pub(crate) fn is_quick(&self) -> bool {

@@ -24,12 +24,7 @@ impl Samples {
         let paired = self.0.iter().zip(&to.0);
         let ratio =
             |(a, b): (&Option<Duration>, &Option<Duration>)| Some((*a)?.as_secs_f64() / (*b)?.as_secs_f64());
-        let mut ratios: Vec<_> = paired.filter_map(ratio).collect();
-        ratios.sort_unstable_by(f64::total_cmp);
-        let quarter = |quarters: usize| {
-            ratios.get((ratios.len() * quarters / 4).min(ratios.len().saturating_sub(1))).copied()
-        };
-        Some(Ratio { median: quarter(2)?, quartiles: (quarter(1)?, quarter(3)?) })
+        Ratio::over(paired.filter_map(ratio))
     }
 
     /// How much longer it takes than another contestant in the same round: the median, nothing if it takes less.
@@ -46,6 +41,18 @@ pub(crate) struct Ratio {
     pub(crate) median: f64,
     /// Half of the rounds lie between these.
     pub(crate) quartiles: (f64, f64),
+}
+
+impl Ratio {
+    /// The ratios of all rounds.
+    pub(crate) fn over(rounds: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut ratios: Vec<_> = rounds.collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        let quarter = |quarters: usize| {
+            ratios.get((ratios.len() * quarters / 4).min(ratios.len().saturating_sub(1))).copied()
+        };
+        Some(Self { median: quarter(2)?, quartiles: (quarter(1)?, quarter(3)?) })
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use crate::arena::Arena;
+use crate::sightings::Shape;
 use crate::{
-    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, boot, copies,
-    fresh, replicas, stall,
+    Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, backfill, boot,
+    copies, fresh, replicas, stall,
 };
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
@@ -51,6 +52,14 @@ pub async fn run(
         copies::measure(&arena, "in memory", options, &mut table).await?;
         let arena = Arena::on_disk().await?;
         copies::measure(&arena, "on disk", options, &mut table).await?;
+    }
+    if options.wants(Section::Backfill) {
+        let arena = Arena::on_disk().await?;
+        for shape in Shape::ALL {
+            tell(&format!("filling a column: {}", shape.name()));
+            backfill::measure(&arena, shape, options, &mut table).await?;
+        }
+        notes.push(backfill::note(&arena, options));
     }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");

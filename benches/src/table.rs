@@ -1,12 +1,16 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::markdown::markdown;
 use crate::samples::Ratio;
+use crate::written::Written;
 
-/// What was measured, as markdown that is readable as it is.
+/// What was measured, as markdown that is readable as it is: a table, and below it one of what writes many rows, which has
+/// columns of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<[String; COLUMNS]>,
+    written: Vec<[String; Written::COLUMNS]>,
 }
 
 const COLUMNS: usize = 10;
@@ -37,15 +41,17 @@ impl Table {
         let names = std::iter::once(measurement).chain(std::iter::repeat(""));
         self.rows.extend(names.zip(rows).map(|(name, row)| row.cells(name)));
     }
+
+    /// Adds those of a measurement of writing.
+    pub(crate) fn push_written(&mut self, measurement: &str, rows: impl IntoIterator<Item = Written>) {
+        let names = std::iter::once(measurement).chain(std::iter::repeat(""));
+        self.written.extend(names.zip(rows).map(|(name, row)| row.cells(name)));
+    }
 }
 
 impl Row {
     fn cells(self, name: &str) -> [String; COLUMNS] {
-        let verdict =
-            |target: String, is_met: bool| format!("{target} {}", if is_met { "met" } else { "missed" });
-        let ratio = |target: f64| {
-            verdict(format!("{target:.2}"), self.ratio.is_some_and(|ratio| ratio.median <= target))
-        };
+        let ratio = |target: f64| ratio_verdict(target, self.ratio);
         let time =
             |limit: Duration| verdict(milliseconds(limit), self.time.is_some_and(|time| time <= limit));
         [
@@ -53,9 +59,7 @@ impl Row {
             self.contestant,
             self.time.map_or_else(|| "-".to_owned(), milliseconds),
             self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{:.2}", ratio.median)),
-            self.ratio.map_or_else(String::new, |Ratio { quartiles: (low, high), .. }| {
-                format!("{low:.2}-{high:.2}")
-            }),
+            self.ratio.map_or_else(String::new, quartiles),
             self.target.map(ratio).or(self.limit.map(time)).unwrap_or_default(),
             self.cpu.map_or_else(String::new, milliseconds),
             self.cpu_ratio.map_or_else(String::new, |ratio| format!("{:.2}", ratio.median)),
@@ -70,38 +74,32 @@ impl Row {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let head = HEAD.map(str::to_owned);
-        let mut widths = [0; COLUMNS];
-        for row in std::iter::once(&head).chain(&self.rows) {
-            for (width, cell) in widths.iter_mut().zip(row) {
-                *width = cell.chars().count().max(*width);
-            }
+        if !self.rows.is_empty() || self.written.is_empty() {
+            markdown(f, &HEAD, &self.rows, &[0, 1, 5])?;
         }
-        let mut line = |cells: &[String; COLUMNS]| {
-            for (column, (cell, width)) in cells.iter().zip(widths).enumerate() {
-                // Words to the left, numbers to the right.
-                if column < 2 || column == 5 {
-                    write!(f, "| {cell:<width$} ")?
-                } else {
-                    write!(f, "| {cell:>width$} ")?
-                }
-            }
-            f.write_str("|\n")
-        };
-        line(&head)?;
-        let mut rule = widths.map(|width| "-".repeat(width));
-        for (column, cell) in rule.iter_mut().enumerate() {
-            if column >= 2 && column != 5 {
-                cell.pop();
-                cell.push(':');
-            }
+        if self.written.is_empty() {
+            return Ok(());
         }
-        line(&rule)?;
-        self.rows.iter().try_for_each(line)
+        if !self.rows.is_empty() {
+            f.write_str("\n")?;
+        }
+        markdown(f, &Written::HEAD, &self.written, &Written::WORDS)
     }
 }
 
-fn milliseconds(time: Duration) -> String {
+pub(crate) fn verdict(target: String, is_met: bool) -> String {
+    format!("{target} {}", if is_met { "met" } else { "missed" })
+}
+
+pub(crate) fn ratio_verdict(target: f64, ratio: Option<Ratio>) -> String {
+    verdict(format!("{target:.2}"), ratio.is_some_and(|ratio| ratio.median <= target))
+}
+
+pub(crate) fn quartiles(Ratio { quartiles: (low, high), .. }: Ratio) -> String {
+    format!("{low:.2}-{high:.2}")
+}
+
+pub(crate) fn milliseconds(time: Duration) -> String {
     let milliseconds = time.as_secs_f64() * 1e3;
     match milliseconds {
         ..10.0 => format!("{milliseconds:.3} ms"),

@@ -1,4 +1,4 @@
-//! `cargo run --release -p peers [boot] [apply] [disk] [replicas] [stall] [fresh] [copies] [--quick]`: dunlin, the database alone, and the peers.
+//! `cargo run --release -p peers [boot] [apply] [disk] [replicas] [stall] [fresh] [copies] [backfill] [--quick]`: dunlin, the database alone, and the peers.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this program is for")]
 
 use benches::{Anew, Contestant, Failure, Options, Supplier, run};
