@@ -236,7 +236,13 @@ fn write(
     let keys = |relation: &mut Relation| {
         shape.key.iter().for_each(|part| relation.push(&part.name, &part.ty));
     };
-    let same_key = || {
+    // Which row of the table a change is of.
+    let place = |relation: &mut Relation| {
+        if by_tid {
+            relation.push(TID, "pg_catalog.tid");
+            return format!("{table}.ctid OPERATOR(pg_catalog.=) changes.{TID}");
+        }
+        keys(relation);
         let same = shape.key.iter().map(|part| format!("{table}.{name} = changes.{name}", name = part.name));
         same.collect::<Vec<_>>().join(" AND ")
     };
@@ -244,13 +250,7 @@ fn write(
     let pairs = || names.iter().zip(types);
     match kind {
         WriteKind::Update => {
-            let place = if by_tid {
-                relation.push(TID, "pg_catalog.tid");
-                format!("{table}.ctid OPERATOR(pg_catalog.=) changes.{TID}")
-            } else {
-                keys(&mut relation);
-                same_key()
-            };
+            let place = place(&mut relation);
             relation.push(XMIN, "pg_catalog.xid");
             // A column of the key may be among those that are written.
             let set: Vec<_> = pairs()
@@ -268,13 +268,7 @@ fn write(
             (sql, Parameters { keys: !by_tid, tids: by_tid, versions: true })
         }
         WriteKind::Delete => {
-            let place = if by_tid {
-                relation.push(TID, "pg_catalog.tid");
-                format!("{table}.ctid OPERATOR(pg_catalog.=) changes.{TID}")
-            } else {
-                keys(&mut relation);
-                same_key()
-            };
+            let place = place(&mut relation);
             let sql = format!("DELETE FROM {table} USING {} WHERE {place}", relation.sql());
             (sql, Parameters { keys: !by_tid, tids: by_tid, versions: false })
         }

@@ -1,11 +1,9 @@
 //! What would come of a backfill, without its coming.
 
-use dunlin_backfill::{Backfill, Backfills, Change, Row, RowError, Sample, Source};
-use dunlin_core::{Direct, MigrationSet, Migrator};
+use dunlin_backfill::{Backfill, Change, Row, RowError, Sample, Source};
 use dunlin_test::Database;
-use tokio_postgres::NoTls;
 
-use crate::support::{database, number};
+use crate::support::{backfills, database, number};
 
 #[derive(Row)]
 struct Reading {
@@ -43,11 +41,6 @@ async fn readings() -> (Database, tokio_postgres::Client) {
          FROM generate_series(1, 5003) AS n",
     )
     .await
-}
-
-fn backfills(database: &Database) -> Backfills {
-    let migrator = Migrator::new(MigrationSet::builder().build().unwrap());
-    Backfills::new(migrator, Direct::new(database.config(), NoTls))
 }
 
 #[tokio::test]

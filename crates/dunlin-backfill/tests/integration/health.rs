@@ -8,11 +8,8 @@ use dunlin_backfill::{
     ActiveSessions, Autovacuum, Backfill, Backfills, Change, Checkup, ErrorKind, Health, OldestTransaction,
     ReplicaLag, Row, RowError, Settings, Signal, Source, WalRate,
 };
-use dunlin_core::{Direct, MigrationSet, Migrator};
-use dunlin_test::Database;
-use tokio_postgres::NoTls;
 
-use crate::support::{number, people};
+use crate::support::{backfills, number, people};
 
 #[derive(Row)]
 struct Name {
@@ -59,11 +56,6 @@ impl Signal for Busy {
 
 fn often() -> Health {
     Health::none().every(Duration::from_millis(1))
-}
-
-fn backfills(database: &Database) -> Backfills {
-    let migrator = Migrator::new(MigrationSet::builder().build().unwrap());
-    Backfills::new(migrator, Direct::new(database.config(), NoTls))
 }
 
 async fn until_it_waits(backfills: &Backfills) -> String {

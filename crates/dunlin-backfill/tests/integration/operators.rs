@@ -6,11 +6,8 @@ use std::time::{Duration, Instant};
 use dunlin_backfill::{
     Backfill, Backfills, Budget, Change, ErrorKind, JobState, Row, RowError, Settings, Source,
 };
-use dunlin_core::{Direct, MigrationSet, Migrator};
-use dunlin_test::Database;
-use tokio_postgres::NoTls;
 
-use crate::support::{database, number, people};
+use crate::support::{backfills, database, number, people};
 
 #[derive(Row)]
 struct Name {
@@ -43,11 +40,6 @@ impl Backfill for Fill {
             first => Ok(Some(Whole { whole: first.to_owned() })),
         }
     }
-}
-
-fn backfills(database: &Database) -> Backfills {
-    let migrator = Migrator::new(MigrationSet::builder().build().unwrap());
-    Backfills::new(migrator, Direct::new(database.config(), NoTls))
 }
 
 async fn state(backfills: &Backfills) -> Option<JobState> {

@@ -1,6 +1,7 @@
 //! What several topics need: databases, migrators of one backfill, and a look at what was counted.
 
-use dunlin_core::{Error, MigrationSet, Migrator, Report, RustMigration, Target};
+use dunlin_backfill::Backfills;
+use dunlin_core::{Direct, Error, MigrationSet, Migrator, Report, RustMigration, Target};
 use dunlin_test::{Database, Server};
 use tokio_postgres::{Client, NoTls};
 
@@ -28,6 +29,12 @@ pub(crate) async fn people(count: i64) -> (Database, Client) {
 /// A migrator with this backfill alone, which is called `fill`.
 pub(crate) fn migrator(backfill: impl RustMigration) -> Migrator {
     Migrator::new(MigrationSet::builder().rust(1, "fill", backfill).build().unwrap())
+}
+
+/// What operators and other processes have in their hands.
+pub(crate) fn backfills(database: &Database) -> Backfills {
+    let migrator = Migrator::new(MigrationSet::builder().build().unwrap());
+    Backfills::new(migrator, Direct::new(database.config(), NoTls))
 }
 
 /// Runs a backfill to its end.
