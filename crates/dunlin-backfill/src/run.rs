@@ -18,7 +18,7 @@ use crate::shop::Shop;
 use crate::statements::Statements;
 use crate::tables::Tables;
 use crate::target;
-use crate::trouble::Trouble;
+use crate::trouble::{Remedy, Trouble};
 use crate::worker::Worker;
 
 /// Where a backfill runs.
@@ -128,7 +128,8 @@ async fn work(shop: &Shop<'_>) -> Result<(), Trouble> {
     let outcomes = join_all((0..workers).map(one)).await;
     let failed = outcomes.into_iter().find_map(Result::err);
     let Some(trouble) = failed else { return Ok(()) };
-    if let Trouble::Fault(fault) = &trouble {
+    // A process that has no connections is no reason for others to end.
+    if let (Trouble::Fault(fault), Remedy::Fail) = (&trouble, trouble.remedy()) {
         // Those of other processes stop when they look next.
         let _ = shop.ledger.fail(shop.client, &fault.to_string()).await;
     }

@@ -1,5 +1,6 @@
 //! What can go wrong while a batch is read or written, and what is to be done about it.
 
+use dunlin_core::ErrorKind as CoreErrorKind;
 use tokio_postgres::Error as SqlError;
 use tokio_postgres::error::SqlState;
 
@@ -35,6 +36,11 @@ pub(crate) enum Remedy {
 impl Trouble {
     pub(crate) fn remedy(&self) -> Remedy {
         match self {
+            Self::Fault(Fault::Core(error))
+                if matches!(error.kind(), CoreErrorKind::Connect | CoreErrorKind::Connection) =>
+            {
+                Remedy::Reconnect
+            }
             Self::Fault(_) => Remedy::Fail,
             Self::Fenced => Remedy::MoveOn,
             Self::Server(error) => match error.code() {

@@ -56,7 +56,20 @@ enum Left {
 
 impl<'a> Worker<'a> {
     pub(crate) async fn new(shop: &'a Shop<'a>, name: String) -> Result<Self, Trouble> {
-        let (writer, reader) = shop.desks().await?;
+        let began = Instant::now();
+        let (writer, reader) = loop {
+            match shop.desks().await {
+                // The server was there a moment ago.
+                Err(trouble)
+                    if shop.connect.is_some()
+                        && trouble.remedy() == Remedy::Reconnect
+                        && began.elapsed() < LOST =>
+                {
+                    tokio::time::sleep(LOOK).await;
+                }
+                desks => break desks?,
+            }
+        };
         let columns = shop.job.change_columns().iter().map(|column| column.name);
         let can_help =
             !shop.ledger.statements.locks && shop.shape.is_one_heap && !shop.shape.is_indexed(columns);
@@ -85,7 +98,8 @@ impl<'a> Worker<'a> {
                 Err(trouble) => match trouble.remedy() {
                     Remedy::MoveOn => {
                         lease = None;
-                        self.writer.roll_back().await?;
+                        // If the connection is gone, too, the next turn finds out.
+                        let _ = self.writer.roll_back().await;
                     }
                     // A connection that is lost each time it is used is none.
                     Remedy::Reconnect if self.tries < TRIES => {
