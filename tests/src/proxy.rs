@@ -93,6 +93,11 @@ impl Proxy {
         self.shared.state().armed = Armed::new(faults);
     }
 
+    /// Cuts all connections that are open now.
+    pub fn cut_all(&self) {
+        self.shared.state().connections.iter().flatten().filter_map(Weak::upgrade).for_each(|end| end.shut());
+    }
+
     /// Returns how many of the faults that were armed last have struck.
     pub fn struck(&self) -> usize {
         self.shared.state().armed.struck()

@@ -9,6 +9,8 @@ mod apply;
 #[cfg(test)]
 mod attribute;
 #[cfg(test)]
+mod backfills;
+#[cfg(test)]
 mod beside;
 #[cfg(test)]
 mod boot;
