@@ -106,6 +106,11 @@ impl<'a> Worker<'a> {
                         self.tries = self.tries.saturating_add(1);
                         self.reconnect(trouble).await?;
                     }
+                    // Not a batch was refused, but what is said around it.
+                    Remedy::Retry if self.tries < TRIES => {
+                        let _ = self.writer.roll_back().await;
+                        self.wait().await;
+                    }
                     Remedy::Reconnect | Remedy::Retry | Remedy::Bisect | Remedy::Fail => {
                         let _ = self.writer.roll_back().await;
                         if let Some(held) = &lease {
@@ -264,15 +269,20 @@ impl<'a> Worker<'a> {
             (Remedy::Bisect, Some(batch)) if !could_halve => self.set_aside(lease, batch, &trouble).await,
             (Remedy::Bisect, _) if could_halve => Ok(()),
             _ => {
-                self.tries = self.tries.saturating_add(1);
                 self.retried = self.retried.saturating_add(1);
-                if self.tries > TRIES {
+                if self.tries >= TRIES {
                     return Err(trouble);
                 }
-                tokio::time::sleep(Duration::from_millis(20).saturating_mul(self.tries)).await;
+                self.wait().await;
                 Ok(())
             }
         }
+    }
+
+    /// Waits before the next try, longer each time.
+    async fn wait(&mut self) {
+        self.tries = self.tries.saturating_add(1);
+        tokio::time::sleep(Duration::from_millis(20).saturating_mul(self.tries)).await;
     }
 
     async fn read(&mut self, after: Option<&Key>, lease: &Lease) -> Result<Batch, Trouble> {

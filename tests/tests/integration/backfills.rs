@@ -237,3 +237,24 @@ async fn f60_what_a_lost_connection_still_writes_is_not_counted_twice() {
     assert!(migrated.is_ok(), "{}", causes(&*migrated.unwrap_err()));
     assert_eq!(people.check().await, Ok(()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_cancelled_between_its_batches_tries_again() {
+    let people = People::start(Writers::None, 0).await;
+    let holder = people.database.connect().await.unwrap();
+    let cancel = async {
+        people.until("SELECT to_regclass('dunlin_history_backfill_ranges') IS NOT NULL").await;
+        people.until("SELECT count(*) > 0 FROM dunlin_history_backfill_ranges").await;
+        holder.batch_execute("BEGIN; SELECT FROM dunlin_history_backfills FOR UPDATE").await.unwrap();
+        // Those without a range wait to take one, and the one with it to give it back.
+        let waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let closing = "pid IN (SELECT pid FROM dunlin_history_backfill_ranges)";
+        people.until(&format!("SELECT count(*) > 0 {waiting} AND {closing}")).await;
+        assert!(people.number(&format!("SELECT count(pg_cancel_backend(pid)) {waiting}")).await > 0);
+        holder.batch_execute("COMMIT").await.unwrap();
+    };
+    let config = people.database.config();
+    let (migrated, ()) = tokio::join!(migrate(&config, Fill::default()), cancel);
+    assert!(migrated.is_ok(), "{}", causes(&*migrated.unwrap_err()));
+    assert_eq!(people.check().await, Ok(()));
+}
