@@ -129,6 +129,7 @@ mod writing;
 mod pace;
 mod striping;
 
+mod claim;
 mod key;
 mod ledger;
 mod shape;

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 
 use crate::batch::Batch;
+use crate::claim::Claim;
 use crate::desk::{Desk, Limits};
 use crate::error::text_of;
 use crate::health::Checkup;
 use crate::key::Key;
-use crate::ledger::{Claim, FIRST_PASS, Lease};
+use crate::ledger::{FIRST_PASS, Lease};
 use crate::pace::Pace;
 use crate::shop::Shop;
 use crate::striping::Stripes;

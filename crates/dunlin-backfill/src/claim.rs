@@ -1,0 +1,215 @@
+//! Who works on which range, and when a pass is over.
+
+use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
+
+use crate::error::Fault;
+use crate::key::Key;
+use crate::ledger::{FIRST_PASS, Lease, Ledger};
+use crate::statements::Bounds;
+use crate::tables::Tables;
+use crate::trouble::Trouble;
+
+/// Rows in a range: enough that handing one out costs nothing, and few enough that several workers end together.
+const RANGE: i64 = 200_000;
+
+/// A pass in which nothing was changed is the last one. Somebody who writes rows in the old way all the time could keep it from ever coming.
+const MOST_PASSES: i32 = 5;
+
+/// What a worker is to do.
+#[derive(Debug)]
+pub(crate) enum Claim {
+    /// Work on this range.
+    Range(Lease),
+    /// Look again later: others are at work on what is left.
+    Wait,
+    /// Somebody has asked it to stop for a while.
+    Paused,
+    /// It is over.
+    Finished,
+}
+
+impl Ledger {
+    /// Takes a range: one whose worker has not been heard of or has no session any more, or a new one.
+    pub(crate) async fn claim(&self, client: &Client, worker: &str) -> Result<Claim, Trouble> {
+        let begin = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on; \
+                     SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
+        client.batch_execute(begin).await?;
+        let claimed = self.claim_within(client, worker).await;
+        client.batch_execute(if claimed.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+        claimed
+    }
+
+    async fn claim_within(&self, client: &Client, worker: &str) -> Result<Claim, Trouble> {
+        let Tables { jobs, ranges, .. } = &self.tables;
+        let keys = self.statements.key_parts();
+        let sql = format!(
+            "SELECT state, wanted, pass, is_handed_out, ranges, settled_at, failure, {}, {} FROM {jobs} \
+             WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
+            self.statements.read_key("frontier"),
+            self.statements.read_key("upper"),
+        );
+        let Some(row) = client.query_opt(&sql, &[&self.job]).await? else {
+            return Err(Fault::Cancelled.into());
+        };
+        match (row.try_get(0)?, row.try_get(1)?) {
+            ("finished", _) => return Ok(Claim::Finished),
+            ("failed", _) => {
+                let text: Option<String> = row.try_get(6)?;
+                let text = text.unwrap_or_else(|| "another worker has failed".to_owned());
+                return Err(Fault::Refused { what: "another worker has met this", text, code: None }.into());
+            }
+            (_, "cancel") => return Err(Fault::Cancelled.into()),
+            (_, "pause") => return Ok(Claim::Paused),
+            _ => {}
+        }
+        let pass: i32 = row.try_get(2)?;
+        if let Some(lease) = self.take_over(client, worker, pass).await? {
+            return Ok(Claim::Range(lease));
+        }
+        if !row.try_get::<_, bool>(3)? {
+            if let Some(settled_at) = row.try_get::<_, Option<&str>>(5)?
+                && !is_settled(client, settled_at).await?
+            {
+                return Ok(Claim::Wait);
+            }
+            let frontier = Key::read(&row, 7, keys)?;
+            let upper = Key::read(&row, keys.saturating_add(7), keys)?;
+            return self.hand_out(client, worker, row.try_get(4)?, pass, frontier, upper).await;
+        }
+        let left = format!("SELECT EXISTS (SELECT FROM {ranges} WHERE job OPERATOR(pg_catalog.=) $1)");
+        if client.query_one(&left, &[&self.job]).await?.try_get(0)? {
+            return Ok(Claim::Wait);
+        }
+        self.end_pass(client, pass).await
+    }
+
+    async fn take_over(&self, client: &Client, worker: &str, pass: i32) -> Result<Option<Lease>, Trouble> {
+        let ranges = &self.tables.ranges;
+        let sql = format!(
+            "UPDATE {ranges} AS r SET token = r.token OPERATOR(pg_catalog.+) 1, worker = $2, pid = pg_catalog.pg_backend_pid(), leased_until = {until} \
+             FROM (SELECT number AS taken FROM {ranges} WHERE job OPERATOR(pg_catalog.=) $1 \
+              AND (leased_until OPERATOR(pg_catalog.<) pg_catalog.clock_timestamp() \
+               OR NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(pid))) \
+              ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED) AS t \
+             WHERE r.job OPERATOR(pg_catalog.=) $1 AND r.number OPERATOR(pg_catalog.=) t.taken \
+             RETURNING r.number, r.token, {cursor}, {upper}",
+            until = self.until(),
+            cursor = self.statements.read_key("r.cursor"),
+            upper = self.statements.read_key("r.upper"),
+        );
+        let Some(row) = client.query_opt(&sql, &[&self.job, &worker]).await? else { return Ok(None) };
+        let keys = self.statements.key_parts();
+        Ok(Some(Lease {
+            number: row.try_get(0)?,
+            token: row.try_get(1)?,
+            cursor: Key::read(&row, 2, keys)?,
+            upper: Key::read(&row, keys.saturating_add(2), keys)?,
+            pass,
+        }))
+    }
+
+    /// Hands out the range behind the frontier. At the beginning of a pass its end is frozen: what comes after it was written when the
+    /// backfill was known.
+    async fn hand_out(
+        &self,
+        client: &Client,
+        worker: &str,
+        number: i64,
+        pass: i32,
+        frontier: Option<Key>,
+        upper: Option<Key>,
+    ) -> Result<Claim, Trouble> {
+        let Self { statements, job, .. } = self;
+        let Tables { jobs, ranges, .. } = &self.tables;
+        let keys = statements.key_parts();
+        let last = match upper {
+            Some(upper) => upper,
+            None => match client.query_opt(&statements.last(), &[]).await? {
+                Some(row) => Key::read(&row, 0, keys)?.ok_or(Trouble::Fenced)?,
+                None => return self.end_pass(client, pass).await,
+            },
+        };
+        // What was missed are a few rows: to look where every so many of them end would take as long as to look after them.
+        let boundary = match pass {
+            FIRST_PASS => self.boundary(client, frontier.as_ref(), &last).await?,
+            _ => None,
+        };
+        let is_last = boundary.is_none();
+        let end = boundary.unwrap_or_else(|| last.clone());
+        let optional = |key: &Option<Key>, first: usize| match key {
+            Some(_) => statements.write_key(first),
+            None => "NULL".to_owned(),
+        };
+        // What was finished is in the row of the backfill, and its number is not used again.
+        let sql = format!(
+            "WITH job AS (UPDATE {jobs} SET frontier = {end}, upper = {last}, is_handed_out = {is_last}, \
+              ranges = ranges OPERATOR(pg_catalog.+) 1 WHERE name OPERATOR(pg_catalog.=) $1) \
+             INSERT INTO {ranges} (job, number, cursor, upper, token, worker, pid, leased_until) \
+             VALUES ($1, $2, {cursor}, {end}, 1, $3, pg_catalog.pg_backend_pid(), {until})",
+            end = statements.write_key(4),
+            last = statements.write_key(keys.saturating_add(4)),
+            cursor = optional(&frontier, keys.saturating_mul(2).saturating_add(4)),
+            until = self.until(),
+        );
+        let own: [&(dyn ToSql + Sync); 3] = [job, &number, &worker];
+        let parameters: Vec<_> = own
+            .into_iter()
+            .chain(end.parameters())
+            .chain(last.parameters())
+            .chain(frontier.iter().flat_map(Key::parameters))
+            .collect();
+        client.execute(&sql, &parameters).await?;
+        Ok(Claim::Range(Lease { number, token: 1, cursor: frontier, upper: Some(end), pass }))
+    }
+
+    /// The last key of a range that begins behind the frontier; nothing if there are no more rows than a range has.
+    async fn boundary(
+        &self,
+        client: &Client,
+        frontier: Option<&Key>,
+        last: &Key,
+    ) -> Result<Option<Key>, Trouble> {
+        let bounds = Bounds { lower: frontier.is_some(), upper: true };
+        let offset: &(dyn ToSql + Sync) = &RANGE.saturating_sub(1);
+        let parameters = frontier.into_iter().flat_map(Key::parameters).chain(last.parameters());
+        let parameters: Vec<_> = parameters.chain([offset]).collect();
+        match client.query_opt(&self.statements.boundary(bounds), &parameters).await? {
+            Some(row) => Key::read(&row, 0, self.statements.key_parts()),
+            None => Ok(None),
+        }
+    }
+
+    /// All ranges of a pass are done. What was committed behind the workers is left for another, which begins when every transaction is over
+    /// that is open now; a pass that has changed nothing was the last.
+    async fn end_pass(&self, client: &Client, pass: i32) -> Result<Claim, Trouble> {
+        let jobs = &self.tables.jobs;
+        let sql = format!(
+            "UPDATE {jobs} SET frontier = NULL, upper = NULL, is_handed_out = false, pass = pass OPERATOR(pg_catalog.+) 1, \
+             settled_at = pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text, changed_before = changed \
+             WHERE name OPERATOR(pg_catalog.=) $1 AND (pass OPERATOR(pg_catalog.=) {FIRST_PASS} \
+              OR changed OPERATOR(pg_catalog.>) changed_before AND pass OPERATOR(pg_catalog.<) {MOST_PASSES})"
+        );
+        if client.execute(&sql, &[&self.job]).await? > 0 {
+            return Ok(Claim::Wait);
+        }
+        tracing::debug!(
+            backfill = self.job,
+            passes = pass.saturating_add(1),
+            "a backfill has come to its end"
+        );
+        let sql = format!(
+            "UPDATE {jobs} SET state = 'finished', finished_at = pg_catalog.clock_timestamp() \
+             WHERE name OPERATOR(pg_catalog.=) $1"
+        );
+        client.execute(&sql, &[&self.job]).await?;
+        Ok(Claim::Finished)
+    }
+}
+
+/// Whether every transaction is over that was open when this number was the next to be given.
+async fn is_settled(client: &Client, settled_at: &str) -> Result<bool, Trouble> {
+    let sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.numeric \
+               OPERATOR(pg_catalog.>=) $1::pg_catalog.text::pg_catalog.numeric";
+    Ok(client.query_one(sql, &[&settled_at]).await?.try_get(0)?)
+}
