@@ -10,9 +10,6 @@ use crate::statements::Bounds;
 use crate::tables::Tables;
 use crate::trouble::Trouble;
 
-/// Rows in a range: enough that handing one out costs nothing, and few enough that several workers end together.
-const RANGE: i64 = 200_000;
-
 /// A pass in which nothing was changed is the last one. Somebody who writes rows in the old way all the time could keep it from ever coming.
 const MOST_PASSES: i32 = 5;
 
@@ -171,7 +168,7 @@ impl Ledger {
         last: &Key,
     ) -> Result<Option<Key>, Trouble> {
         let bounds = Bounds { lower: frontier.is_some(), upper: true };
-        let offset: &(dyn ToSql + Sync) = &RANGE.saturating_sub(1);
+        let offset: &(dyn ToSql + Sync) = &self.range.saturating_sub(1);
         let parameters = frontier.into_iter().flat_map(Key::parameters).chain(last.parameters());
         let parameters: Vec<_> = parameters.chain([offset]).collect();
         match client.query_opt(&self.statements.boundary(bounds), &parameters).await? {

@@ -20,6 +20,19 @@ pub(crate) struct Ledger {
     pub(crate) statements: Statements,
     pub(crate) job: String,
     pub(crate) lease: Duration,
+    /// Rows in a range.
+    pub(crate) range: i64,
+}
+
+/// A range has a sixteenth of the table, so that several workers have something to do until the end; fewer rows than these are not
+/// worth handing out, and more are a long way for whoever takes over from one that has died.
+const RANGES: i64 = 16;
+const FEWEST: i64 = 1_000;
+const MOST: i64 = 200_000;
+
+/// How many rows a range of a table with so many has.
+pub(crate) fn range_of(rows: i64) -> i64 {
+    rows.checked_div(RANGES).unwrap_or_default().clamp(FEWEST, MOST)
 }
 
 /// A range of the table that is a worker's, as long as nobody has raised its token.
@@ -253,5 +266,15 @@ impl Counts {
 
     pub(crate) fn parameters(&self) -> [&(dyn ToSql + Sync); 5] {
         [&self.processed, &self.changed, &self.quarantined, &self.retried, &self.batches]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_a_part_of_the_table_and_neither_tiny_nor_huge() {
+        assert_eq!([0, 10_000, 160_000, 10_000_000_000].map(range_of), [FEWEST, FEWEST, 10_000, MOST]);
     }
 }

@@ -11,7 +11,7 @@ use tokio_postgres::Client;
 use crate::desk::Desk;
 use crate::error::{Error, Fault};
 use crate::job::Job;
-use crate::ledger::{Counts, Ledger};
+use crate::ledger::{Counts, Ledger, range_of};
 use crate::report::Report;
 use crate::shape::Shape;
 use crate::shop::Shop;
@@ -48,7 +48,8 @@ impl Known {
         let tables = Tables::beside(place.migrator.history_table());
         let tables = tables.map_err(Fault::Names)?;
         let lease = job.settings().lease;
-        Ok(Self { ledger: Ledger { tables, statements, job: name.to_owned(), lease }, shape })
+        let range = range_of(shape.estimate);
+        Ok(Self { ledger: Ledger { tables, statements, job: name.to_owned(), lease, range }, shape })
     }
 }
 
@@ -100,13 +101,24 @@ pub(crate) async fn run(
             tell: &count,
         };
         work(&shop).await?;
-        let counts = shop.ledger.counts(place.client).await?;
+        let counts = counts(place, &shop.ledger).await?;
         Ok((counts, shop.slept.into_inner().unwrap_or_else(PoisonError::into_inner)))
     };
     let outcome: Result<_, Trouble> = outcome.await;
     match outcome {
         Ok((counts, slept)) => Ok(Report::new(name, &counts, slept, began.elapsed())),
         Err(trouble) => Err(Error::new(name, trouble.into_fault("the server refused a statement"))),
+    }
+}
+
+/// All counts in the end. The connection that has asked first has done nothing since: a network may have dropped it.
+async fn counts(place: Place<'_>, ledger: &Ledger) -> Result<Counts, Trouble> {
+    match (ledger.counts(place.client).await, place.connect) {
+        (Err(trouble), Some(connect)) if trouble.remedy() == Remedy::Reconnect => {
+            let connection = place.migrator.open(connect).await.map_err(Fault::Core)?;
+            ledger.counts(&connection).await
+        }
+        (counts, _) => counts,
     }
 }
 

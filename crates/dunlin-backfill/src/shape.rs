@@ -17,7 +17,7 @@ pub(crate) struct Shape {
     pub(crate) key: Vec<KeyPart>,
     /// Whether `ctid` tells its rows from each other: not where it has partitions or children.
     pub(crate) is_one_heap: bool,
-    /// How many rows the planner believes that it has.
+    /// How many rows the planner believes that it has, or those that it has at least by its size, if it was never analyzed.
     pub(crate) estimate: i64,
     /// All columns, with their types.
     columns: BTreeMap<String, String>,
@@ -37,7 +37,7 @@ impl Shape {
     /// Reads the catalogs, and refuses what can't be paged through.
     pub(crate) async fn read(client: &Client, source: &Source) -> Result<Self, Trouble> {
         let sql = "SELECT c.oid, c.relkind::text, format('%I.%I', n.nspname, c.relname), \
-                   greatest(c.reltuples, 0)::int8, c.relhassubclass \
+                   greatest(c.reltuples, pg_catalog.pg_relation_size(c.oid) / 1000)::int8, c.relhassubclass \
                    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
                    WHERE c.oid = to_regclass($1)";
         let table = source.table.clone();

@@ -41,6 +41,8 @@ fn fenced<'a>(ledger: &'a Ledger, lease: &'a Lease, arrays: &'a Arrays<'_>) -> V
 struct Moved {
     read: usize,
     updated: u64,
+    /// So many can't be converted any more.
+    poison: u64,
 }
 
 /// What writes.
@@ -74,7 +76,9 @@ impl Writing<'_, '_> {
         if written.updated < changes {
             let moved = self.moved(lease, batch).await?;
             retried = i64::try_from(moved.read).unwrap_or(i64::MAX);
+            // Those that are poison by now remain, and are counted when they are set aside.
             let gone = changes.saturating_sub(written.updated).saturating_sub(moved.updated);
+            let gone = gone.saturating_sub(moved.poison);
             others = others.saturating_add(usize::try_from(gone).unwrap_or(usize::MAX));
             written.updated = written.updated.saturating_add(moved.updated);
         }
@@ -140,7 +144,8 @@ impl Writing<'_, '_> {
             updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
         }
         self.desk.commit().await?;
-        Ok(Moved { read: moved.len(), updated: u64::try_from(updated).unwrap_or_default() })
+        let poison = u64::try_from(moved.poison().count()).unwrap_or(u64::MAX);
+        Ok(Moved { read: moved.len(), updated: u64::try_from(updated).unwrap_or_default(), poison })
     }
 
     /// Writes a batch in one transaction, which has begun, and commits. Looks whether what was written makes `remaining` false.
@@ -149,6 +154,7 @@ impl Writing<'_, '_> {
         let rows = batch.stripe(0, 1);
         let mut changed = self.write(batch, &rows).await?;
         let mut retried = std::mem::take(&mut self.retried);
+        let mut looked_at = batch.len();
         if statements.locks {
             // What a statement of the program's own counts is not the rows that were read.
             changed = rows.len();
@@ -159,13 +165,15 @@ impl Writing<'_, '_> {
             // Somebody has written these rows meanwhile, or deleted them.
             let moved = batch.read_moved(&rows, self.desk, *job, statements, migrator).await?;
             retried = retried.saturating_add(i64::try_from(moved.len()).unwrap_or(i64::MAX));
+            // Those that are poison by now remain, and are counted when they are set aside.
+            looked_at = looked_at.saturating_sub(moved.poison().count());
             let rows = moved.stripe(0, 1);
             changed = changed.saturating_add(self.write(&moved, &rows).await?);
         }
         let changed = i64::try_from(changed).unwrap_or(i64::MAX);
         let quarantined = self.quarantine(batch).await?;
         let processed = match lease.pass {
-            FIRST_PASS => i64::try_from(batch.len()).unwrap_or(i64::MAX),
+            FIRST_PASS => i64::try_from(looked_at).unwrap_or(i64::MAX),
             _ => changed.saturating_add(quarantined),
         };
         let counts = Counts { processed, changed, quarantined, retried, batches: 1 };

@@ -16,7 +16,10 @@ use crate::task::{Task, Verification};
 use crate::turn::{Halt, Turn};
 use crate::verify;
 use crate::wire::flag;
-use crate::{BoxError, Error, ErrorKind};
+use crate::{Error, ErrorKind};
+
+/// What a hook is told that has begun a transaction.
+const LEFT_OPEN: &str = "it has left a transaction open: commit it";
 
 impl Run<'_> {
     /// Runs a migration outside a transaction, from the first statement that is not done.
@@ -38,10 +41,13 @@ impl Run<'_> {
         if task.script().is_none() {
             let hook = Hook::of(task.direction());
             let outcome = match self.call(task, hook).await {
-                Ok(()) => {
-                    let left = self.left_no_transaction().await;
-                    left.map_err(|error| Stumble::of_hook(task, hook, error))
-                }
+                Ok(()) => match self.has_open_transaction().await {
+                    Ok(false) => Ok(()),
+                    // Whatever ends it later, what was done in it would be lost.
+                    Ok(true) => Err(Stumble::of_hook(task, hook, LEFT_OPEN.into())),
+                    // A hook that works elsewhere for hours does not notice that this connection is gone.
+                    Err(error) => Err(self.broken_off(task, error)),
+                },
                 Err(stumble) => Err(stumble),
             };
             if let Err(stumble) = outcome {
@@ -68,12 +74,9 @@ impl Run<'_> {
         self.end_journal(task).await
     }
 
-    /// Refuses a hook that has left a transaction open: whatever ends it later, what was done in it would be lost.
-    async fn left_no_transaction(&self) -> Result<(), BoxError> {
-        match self.wire.rows(&format!("SELECT {OPEN}")).await?.first().is_some_and(|row| flag(row, "open")) {
-            true => Err("it has left a transaction open: commit it".into()),
-            false => Ok(()),
-        }
+    async fn has_open_transaction(&self) -> Result<bool, PgError> {
+        let rows = self.wire.rows(&format!("SELECT {OPEN}")).await?;
+        Ok(rows.first().is_some_and(|row| flag(row, "open")))
     }
 
     /// Writes the row that says that the migration runs; returns how many statements are done.

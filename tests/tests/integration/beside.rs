@@ -2,6 +2,7 @@
 
 use dunlin::{
     BoxError, Context, Direct, ErrorKind, Ident, MigrationSet, Migrator, Pooler, RustMigration, Target,
+    TransactionMode,
 };
 use tests::{database, server};
 use tokio_postgres::NoTls;
@@ -67,4 +68,30 @@ async fn where_no_other_connection_can_be_had_it_is_said() {
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     insta::assert_snapshot!(error, @"a session of its own can't be had through a pooler in transaction mode: give the migrator connections that lead to the server itself, with `Migrator::direct`");
     assert!(pooled.direct(direct.clone()).open(&direct).await.is_ok(), "it leads to the server itself");
+}
+
+/// Works elsewhere while the connection of the run is ended, once.
+struct Elsewhere(std::sync::atomic::AtomicBool);
+
+impl RustMigration for Elsewhere {
+    const TRANSACTION: TransactionMode = TransactionMode::None;
+
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        if !self.0.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            let pid: i32 = cx.client().query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
+            let beside = cx.connect().await?;
+            beside.execute("SELECT pg_terminate_backend($1, 10000)", &[&pid]).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_works_elsewhere_outlives_the_connection_of_the_run() {
+    let database = database().await;
+    let set = MigrationSet::builder().rust(1, "elsewhere", Elsewhere(Default::default())).build().unwrap();
+
+    let report = dunlin::migrate(&database.config(), NoTls, &Migrator::new(set)).await.unwrap();
+
+    assert_eq!(report.applied().count(), 1);
 }

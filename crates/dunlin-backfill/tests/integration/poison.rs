@@ -1,8 +1,11 @@
 //! Rows that can't be converted, or can't be written.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dunlin_backfill::{Backfill, Budget, Change, Row, RowError, Settings, Source};
+use dunlin_core::{BoxError, Migrator};
+use tokio_postgres::Client;
 
 use crate::support::{causes, counts, database, migrate, number};
 
@@ -83,4 +86,57 @@ async fn past_its_budget_it_fails_and_says_how_to_go_on() {
     client.batch_execute("DELETE FROM dunlin_history_backfill_quarantine").await.unwrap();
     migrate(&database, Parse(Budget::of(10, 1.0))).await.unwrap();
     assert_eq!(number(&client, "SELECT count(*) FROM readings WHERE value IS NULL").await, 0);
+}
+
+#[derive(Row)]
+struct Reading {
+    place: String,
+    hour: i32,
+    text: String,
+}
+
+/// Spoils a row of a batch that was read already.
+struct Spoiled {
+    client: Client,
+    at: u32,
+    calls: AtomicU32,
+}
+
+#[dunlin_backfill::migration]
+impl Backfill for Spoiled {
+    type Row = Reading;
+    type Change = Parsed;
+
+    fn source(&self) -> Source {
+        Source::table("readings").remaining("value IS NULL")
+    }
+
+    async fn enrich(&self, rows: &mut [Reading], _: &Migrator) -> Result<(), BoxError> {
+        if let Some(Reading { place, hour, .. }) = rows.first()
+            && self.calls.fetch_add(1, Ordering::Relaxed) == self.at
+        {
+            let spoil = "UPDATE readings SET text = '?' WHERE place = $1 AND hour = $2";
+            self.client.execute(spoil, &[place, hour]).await?;
+        }
+        Ok(())
+    }
+
+    fn convert(&self, reading: &Reading) -> Result<Option<Parsed>, RowError> {
+        Ok(Some(Parsed { value: reading.text.parse()? }))
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_turns_into_poison_while_it_is_converted_is_counted_once() {
+    // The first batch is written in one transaction, later ones in stripes.
+    for at in [0, 1] {
+        let (database, client) = database(READINGS).await;
+        client.batch_execute("ANALYZE readings").await.unwrap();
+        let spoiler = database.connect().await.unwrap();
+
+        migrate(&database, Spoiled { client: spoiler, at, calls: AtomicU32::new(0) }).await.unwrap();
+
+        let [processed, changed, quarantined, _] = counts(&client).await;
+        assert_eq!((processed, changed, quarantined), (3_000, 2_999, 1), "spoiled in batch {at}");
+    }
 }
