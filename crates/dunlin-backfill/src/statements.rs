@@ -128,10 +128,10 @@ impl Statements {
         format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", self.table, self.among(1))
     }
 
-    /// Whether one of the rows with these keys remains.
+    /// How many of the rows with these keys remain.
     pub(crate) fn still_remains(&self) -> String {
         format!(
-            "SELECT EXISTS (SELECT FROM {} WHERE {} AND {}{})",
+            "SELECT pg_catalog.count(*) FROM {} WHERE {} AND {}{}",
             self.table,
             self.among(1),
             self.condition,
