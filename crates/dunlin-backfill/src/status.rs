@@ -1,5 +1,5 @@
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_postgres::Row as SqlRow;
 
@@ -56,6 +56,26 @@ pub enum JobState {
 }
 
 impl Status {
+    /// How much of it is done, from 0 to 1, as far as the estimate is right.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        #[expect(clippy::as_conversions, reason = "a share need not be exact past 2^52 rows")]
+        match (self.state, self.estimate.max(self.processed)) {
+            (JobState::Finished, _) | (_, 0) => 1.0,
+            (_, all) => self.processed as f64 / all as f64,
+        }
+    }
+
+    /// How long it will take until it has looked at all rows, at its rate; nothing if it is not running or has none.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        let left = self.estimate.saturating_sub(self.processed);
+        #[expect(clippy::as_conversions, reason = "a rate need not be exact past 2^52 rows")]
+        let seconds = left as f64 / self.rate;
+        let is_known = self.state == JobState::Running && self.rate > 0.0;
+        Duration::try_from_secs_f64(seconds).ok().filter(|_| is_known)
+    }
+
     pub(crate) const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, waits_for, \
         pg_catalog.date_part('epoch', coalesce(finished_at, pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) started_at)";
 
@@ -103,11 +123,12 @@ impl fmt::Display for Status {
             JobState::Failed => "failed",
             JobState::Finished => "finished",
         };
-        write!(
-            f,
-            "{backfill} {state}: {processed} of about {} rows, {rate:.0} a second",
-            estimate.max(processed)
-        )?;
+        let all = estimate.max(processed);
+        let share = self.share() * 100.0;
+        write!(f, "{backfill} {state}: {processed} of about {all} rows ({share:.0} %), {rate:.0} a second")?;
+        if let Some(left) = self.time_left().filter(|left| *left > Duration::ZERO) {
+            write!(f, ", about {} s left", left.as_secs().max(1))?;
+        }
         if *workers > 0 {
             write!(f, ", {workers} at work")?;
         }
@@ -135,4 +156,50 @@ pub struct Quarantined {
     pub kind: String,
     /// When.
     pub at: SystemTime,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: JobState, processed: u64, estimate: u64) -> Status {
+        Status {
+            backfill: "fill".to_owned(),
+            state,
+            source: "people".to_owned(),
+            processed,
+            changed: processed,
+            quarantined: 0,
+            estimate,
+            workers: 2,
+            started_at: SystemTime::UNIX_EPOCH,
+            finished_at: None,
+            rate: 50.0,
+            waits_for: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn it_says_how_much_is_done_and_how_long_the_rest_takes() {
+        let running = status(JobState::Running, 250, 1_000);
+        assert_eq!((running.share(), running.time_left()), (0.25, Some(Duration::from_secs(15))));
+        insta::assert_snapshot!(running, @"fill running: 250 of about 1000 rows (25 %), 50 a second, about 15 s left, 2 at work");
+    }
+
+    #[test]
+    fn an_estimate_that_was_too_low_is_no_more_than_all() {
+        let more = status(JobState::Running, 300, 100);
+        assert_eq!((more.share(), more.time_left()), (1.0, Some(Duration::ZERO)));
+        assert_eq!(status(JobState::Running, 0, 0).share(), 1.0);
+    }
+
+    #[test]
+    fn who_does_not_work_has_no_time_left() {
+        let paused = status(JobState::Paused, 250, 1_000);
+        assert_eq!(paused.time_left(), None);
+        let failed =
+            Status { failure: Some("no more room".to_owned()), workers: 0, ..status(JobState::Failed, 1, 2) };
+        insta::assert_snapshot!(failed, @"fill failed: 1 of about 2 rows (50 %), 50 a second: no more room");
+    }
 }

@@ -84,7 +84,7 @@ async fn it_is_paused_and_goes_on_where_it_was() {
     assert_eq!((report.processed, report.changed, report.quarantined), (20_000, 20_000, 0));
     let status = operator.status().await.unwrap().remove(0);
     assert_eq!((status.state, status.processed, status.workers), (JobState::Finished, 20_000, 0));
-    assert!(status.to_string().starts_with("fill finished: 20000 of about 20000 rows, "), "{status}");
+    assert!(status.to_string().starts_with("fill finished: 20000 of about 20000 rows (100 %), "), "{status}");
 }
 
 #[tokio::test]
