@@ -61,6 +61,8 @@ fn a_machine_without_anything_gets_a_list_of_what_was_tried() {
     assert_eq!(owner.said("kind"), ["NoServer"]);
     let mut lines = owner.said("error");
     let apt = lines.pop().unwrap();
+    // Another version may have been fetched before, by this project's own checks.
+    lines.retain(|line| !line.contains("/dunlin-postgres/"));
     let text = lines.join("\n");
     let platforms =
         ["manylinux_2_17_x86_64", "manylinux_2_17_aarch64", "macosx_11_0_x86_64", "macosx_11_0_arm64"];
