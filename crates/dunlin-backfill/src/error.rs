@@ -184,7 +184,39 @@ impl std::error::Error for Error {
 /// What the server says about an error, without what it says about values.
 pub(crate) fn text_of(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(error) => format!("{} ({})", error.message(), error.code().code()),
+        Some(error) => without_values(error.code(), error.message()),
         None => error.to_string(),
+    }
+}
+
+/// A message about data (class 22) quotes them: what stands between its first and its last quote is left out.
+fn without_values(code: &SqlState, message: &str) -> String {
+    let code = code.code();
+    let quotes = message.find('"').zip(message.rfind('"')).filter(|_| code.starts_with("22"));
+    let told = quotes.and_then(|(first, last)| {
+        Some(format!("{}...{}", message.get(..first)?, message.get(last..)?.get(1..)?))
+    });
+    format!("{} ({code})", told.as_deref().unwrap_or(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_left_out_of_what_the_server_says() {
+        let told = |code, message| without_values(&SqlState::from_code(code), message);
+        let cases = [
+            told("22P02", "invalid input syntax for type integer: \"a \"secret\"\""),
+            told("22003", "value \"99999999999\" is out of range for type integer"),
+            told("22012", "division by zero"),
+            told("42703", "column \"dubble\" does not exist"),
+        ];
+        insta::assert_snapshot!(cases.join("\n"), @r#"
+        invalid input syntax for type integer: ... (22P02)
+        value ... is out of range for type integer (22003)
+        division by zero (22012)
+        column "dubble" does not exist (42703)
+        "#);
     }
 }

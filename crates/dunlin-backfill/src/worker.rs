@@ -269,6 +269,8 @@ impl<'a> Worker<'a> {
         match (remedy, batch) {
             (Remedy::Bisect, Some(batch)) if !could_halve => self.set_aside(lease, batch, &trouble).await,
             (Remedy::Bisect, _) if could_halve => Ok(()),
+            // One row that can't even be read: nobody knows its key.
+            (Remedy::Bisect, None) => Err(trouble),
             _ => {
                 self.retried = self.retried.saturating_add(1);
                 if self.tries >= TRIES {

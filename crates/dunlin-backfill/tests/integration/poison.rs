@@ -140,3 +140,37 @@ async fn a_row_that_turns_into_poison_while_it_is_converted_is_counted_once() {
         assert_eq!((processed, changed, quarantined), (3_000, 2_999, 1), "spoiled in batch {at}");
     }
 }
+
+#[derive(Row)]
+struct Cast {
+    #[row(sql = "text::int")]
+    number: i32,
+}
+
+struct Casts;
+
+#[dunlin_backfill::migration]
+impl Backfill for Casts {
+    type Row = Cast;
+    type Change = Parsed;
+
+    fn source(&self) -> Source {
+        Source::table("readings").remaining("value IS NULL")
+    }
+
+    fn convert(&self, cast: &Cast) -> Result<Option<Parsed>, RowError> {
+        Ok(Some(Parsed { value: cast.number }))
+    }
+}
+
+#[tokio::test]
+async fn f66_a_row_that_can_not_be_read_ends_it_without_its_values() {
+    let (database, client) = database(READINGS).await;
+    client.batch_execute("UPDATE readings SET text = 'secret' WHERE hour = 1500").await.unwrap();
+
+    let text = causes(&migrate(&database, Casts).await.unwrap_err());
+
+    assert!(text.ends_with("invalid input syntax for type integer: ... (22P02)"), "{text}");
+    let failure = "SELECT failure FROM dunlin_history_backfills WHERE failure LIKE '%secret%'";
+    assert!(client.query(failure, &[]).await.unwrap().is_empty());
+}
