@@ -5,7 +5,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::error::Fault;
 use crate::key::Key;
-use crate::ledger::{FIRST_PASS, Lease, Ledger};
+use crate::ledger::{FIRST_PASS, Lease, Ledger, NEW_PASS};
 use crate::statements::Bounds;
 use crate::tables::Tables;
 use crate::trouble::Trouble;
@@ -182,8 +182,8 @@ impl Ledger {
     async fn end_pass(&self, client: &Client, pass: i32) -> Result<Claim, Trouble> {
         let jobs = &self.tables.jobs;
         let sql = format!(
-            "UPDATE {jobs} SET frontier = NULL, upper = NULL, is_handed_out = false, pass = pass OPERATOR(pg_catalog.+) 1, \
-             settled_at = pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text, changed_before = changed \
+            "UPDATE {jobs} SET {NEW_PASS}, pass = pass OPERATOR(pg_catalog.+) 1, \
+             settled_at = pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text \
              WHERE name OPERATOR(pg_catalog.=) $1 AND (pass OPERATOR(pg_catalog.=) {FIRST_PASS} \
               OR changed OPERATOR(pg_catalog.>) changed_before AND pass OPERATOR(pg_catalog.<) {MOST_PASSES})"
         );

@@ -63,6 +63,10 @@ pub(crate) const FENCED: &str = "dunlin: fenced";
 /// The first pass goes through all rows, those after it through what was missed.
 pub(crate) const FIRST_PASS: i32 = 0;
 
+/// Nothing of a pass is handed out yet.
+pub(crate) const NEW_PASS: &str =
+    "frontier = NULL, upper = NULL, is_handed_out = false, changed_before = changed";
+
 impl Ledger {
     /// Writes down that it begins, or goes on. One that was finished looks after what remains by now.
     pub(crate) async fn begin(
@@ -73,16 +77,15 @@ impl Ledger {
         estimate: i64,
     ) -> Result<(), Trouble> {
         let jobs = &self.tables.jobs;
+        let again = format!(
+            "UPDATE {jobs} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, settled_at = NULL \
+             WHERE name OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'finished'"
+        );
+        client.execute(&again, &[&self.job]).await?;
         let sql = format!(
-            "INSERT INTO {jobs} AS j (name, revision, source, state, pass, is_handed_out, ranges, estimate, started_at) \
+            "INSERT INTO {jobs} (name, revision, source, state, pass, is_handed_out, ranges, estimate, started_at) \
              VALUES ($1, $2, $3, 'running', {FIRST_PASS}, false, 0, $4, pg_catalog.clock_timestamp()) \
-             ON CONFLICT (name) DO UPDATE SET state = 'running', failure = NULL, finished_at = NULL, revision = $2, source = $3, \
-             pass = CASE WHEN j.state = 'finished' THEN {FIRST_PASS} + 1 ELSE j.pass END, \
-             changed_before = CASE WHEN j.state = 'finished' THEN j.changed ELSE j.changed_before END, \
-             is_handed_out = CASE WHEN j.state = 'finished' THEN false ELSE j.is_handed_out END, \
-             frontier = CASE WHEN j.state = 'finished' THEN NULL ELSE j.frontier END, \
-             upper = CASE WHEN j.state = 'finished' THEN NULL ELSE j.upper END, \
-             settled_at = CASE WHEN j.state = 'finished' THEN NULL ELSE j.settled_at END"
+             ON CONFLICT (name) DO UPDATE SET state = 'running', failure = NULL, finished_at = NULL, revision = $2, source = $3"
         );
         client.execute(&sql, &[&self.job, &revision, &source, &estimate]).await?;
         Ok(())
@@ -223,18 +226,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets what was set aside, and looks after what remains once more.
+    /// Forgets what was set aside: the next pass finds it, and a pass that is not the first begins anew.
     pub(crate) async fn retry(&self, client: &Client) -> Result<(), Trouble> {
         let Tables { jobs, quarantine, .. } = &self.tables;
-        let sql = format!(
+        let release = format!(
             "WITH released AS (DELETE FROM {quarantine} WHERE job OPERATOR(pg_catalog.=) $1 RETURNING 1), \
               n AS (SELECT pg_catalog.count(*) AS count FROM released) \
              UPDATE {jobs} SET processed = processed OPERATOR(pg_catalog.-) n.count, \
-             quarantined = quarantined OPERATOR(pg_catalog.-) n.count, \
-             pass = pg_catalog.int4larger(pass, {FIRST_PASS} OPERATOR(pg_catalog.+) 1), changed_before = changed, \
-             frontier = NULL, upper = NULL, is_handed_out = false FROM n WHERE name OPERATOR(pg_catalog.=) $1"
+             quarantined = quarantined OPERATOR(pg_catalog.-) n.count FROM n WHERE name OPERATOR(pg_catalog.=) $1"
         );
-        client.execute(&sql, &[&self.job]).await?;
+        client.execute(&release, &[&self.job]).await?;
+        let again = format!(
+            "UPDATE {jobs} SET {NEW_PASS} WHERE name OPERATOR(pg_catalog.=) $1 AND pass OPERATOR(pg_catalog.>) {FIRST_PASS}"
+        );
+        client.execute(&again, &[&self.job]).await?;
         Ok(())
     }
 
