@@ -135,7 +135,7 @@ impl Backfills {
     /// Dropping the future undoes the transactions that are open. What was written before is written down, and the next call goes on.
     pub async fn run(&self, name: &str, backfill: &impl Backfill) -> Result<Report, Error> {
         let (client, _) = self.open(name).await?;
-        run(self.place(&client), name, backfill, Purpose::Work, &|_, _| ()).await
+        run(self.place(&client), name, backfill, Purpose::Work, None, &|_, _| ()).await
     }
 
     /// Looks at the rows that were set aside once more, after they or the code were mended, and forgets that they were.
@@ -149,7 +149,7 @@ impl Backfills {
     /// As [`run`](Self::run).
     pub async fn retry_quarantined(&self, name: &str, backfill: &impl Backfill) -> Result<Report, Error> {
         let (client, _) = self.open(name).await?;
-        run(self.place(&client), name, backfill, Purpose::Retry, &|_, _| ()).await
+        run(self.place(&client), name, backfill, Purpose::Retry, None, &|_, _| ()).await
     }
 
     /// Reads and converts rows, writes them in transactions that are rolled back, so that constraints and triggers have their say, and

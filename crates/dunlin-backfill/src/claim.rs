@@ -47,7 +47,7 @@ impl Ledger {
             self.statements.read_key("upper"),
         );
         let Some(row) = client.query_opt(&sql, &[&self.job]).await? else {
-            return Err(Fault::Cancelled.into());
+            return Err(Fault::Forgotten.into());
         };
         match (row.try_get(0)?, row.try_get(1)?) {
             ("finished", _) => return Ok(Claim::Finished),
@@ -200,6 +200,7 @@ impl Ledger {
              WHERE name OPERATOR(pg_catalog.=) $1"
         );
         client.execute(&sql, &[&self.job]).await?;
+        self.log(client, "backfilled").await?;
         Ok(Claim::Finished)
     }
 }

@@ -82,16 +82,23 @@ pub(crate) enum Fault {
     StillRemains { condition: String },
     #[error("it was cancelled: `Backfills::resume` lets it go on where it is")]
     Cancelled,
+    #[error("its migration was reverted while it ran: apply it again to begin anew")]
+    Forgotten,
     #[error(
         "{quarantined} of {looked_at} rows are poison, more than its budget allows, the last one for \"{why}\": {table} has \
-         their keys. Mend the rows or `convert` and run again, which goes on where it stopped; or raise `Settings::budget`"
+         their keys. Mend the rows or `convert` and call `Backfills::retry_quarantined`, which goes on where it stopped; or raise \
+         `Settings::budget` and run again"
     )]
     Poisoned { quarantined: u64, looked_at: u64, why: String, table: String },
     #[error(
-        "{count} rows still have to be changed, the first with the key {key}: something writes rows in the old way, or \
-         `remaining` and `convert` do not agree"
+        "{count} rows still have to be changed, the first with the key {key}: {}",
+        if *.is_finished {
+            "something writes rows in the old way, or `remaining` and `convert` do not agree"
+        } else {
+            "it is not finished, `Migrator::finish_backfills` works on it until it is"
+        }
     )]
-    Remaining { count: String, key: String },
+    Remaining { count: String, key: String, is_finished: bool },
     #[error("the schema was changed under it: {text}. Mend it and run again, which goes on where it stopped")]
     SchemaChanged { text: String },
     #[error(
@@ -135,7 +142,7 @@ impl Error {
             | Fault::Mismatch { .. }
             | Fault::Sql { .. }
             | Fault::StillRemains { .. } => ErrorKind::Source,
-            Fault::Cancelled => ErrorKind::Cancelled,
+            Fault::Cancelled | Fault::Forgotten => ErrorKind::Cancelled,
             Fault::Poisoned { .. } => ErrorKind::Poisoned,
             Fault::Remaining { .. } => ErrorKind::Remaining,
             Fault::SchemaChanged { .. } => ErrorKind::SchemaChanged,

@@ -2,32 +2,55 @@
 //!
 //! Not part of the public API; it may change in any release.
 
+use std::time::Instant;
+
 use dunlin_core::{BoxError, Context};
 pub use dunlin_core::{RustMigration, TransactionMode};
 
 use crate::Backfill;
 use crate::down::DownKind;
 use crate::job::Job;
-use crate::run::{Known, Place, Purpose, run};
-use crate::{Error, remains};
+use crate::run::{Known, Place, Purpose, put_off, run};
+use crate::{Error, Placement, remains};
 
-/// Runs the backfill to its end.
+/// Runs the backfill to its end, or puts it off.
 pub async fn up<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
-    Ok(whole(cx, &name(cx), backfill).await?)
+    let placement = cx.resource().copied().unwrap_or_else(|| backfill.settings().placement);
+    match placement {
+        Placement::Inline => work(cx, &name(cx), backfill, None).await?,
+        Placement::InlineFor(budget) => {
+            work(cx, &name(cx), backfill, Instant::now().checked_add(budget)).await?;
+        }
+        Placement::PutOff => put_off(place(cx), &name(cx), backfill).await?,
+    }
+    Ok(())
+}
+
+/// Whether nothing of it is put off.
+pub async fn is_backfilled<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<bool, BoxError> {
+    Ok(remains::is_finished(place(cx), &name(cx), backfill).await?)
+}
+
+/// Does what was put off, and looks whether anything remains.
+pub async fn backfill<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
+    work(cx, &name(cx), backfill, None).await?;
+    Ok(remains::verify(place(cx), &name(cx), backfill).await?)
 }
 
 /// Undoes it, and forgets what was written down about it.
 pub async fn down<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
-    match backfill.down().0 {
-        DownKind::None => return Err("this backfill says that nothing undoes it".into()),
-        DownKind::Nothing => {}
-        DownKind::Backfill(inverse) => {
-            let name = format!("{}:down", name(cx));
-            whole(cx, &name, &*inverse).await?;
-            forget(cx, &name, &*inverse).await?;
-        }
+    let down = backfill.down().0;
+    if let DownKind::None = down {
+        return Err("this backfill says that nothing undoes it".into());
     }
-    Ok(forget(cx, &name(cx), backfill).await?)
+    // First, so that nobody works on it any more.
+    forget(cx, &name(cx), backfill).await?;
+    if let DownKind::Backfill(inverse) = down {
+        let name = format!("{}:down", name(cx));
+        work(cx, &name, &*inverse, None).await?;
+        forget(cx, &name, &*inverse).await?;
+    }
+    Ok(())
 }
 
 /// Looks whether anything remains to be done.
@@ -35,10 +58,10 @@ pub async fn verify<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), B
     Ok(remains::verify(place(cx), &name(cx), backfill).await?)
 }
 
-async fn whole(cx: &Context<'_>, name: &str, job: &dyn Job) -> Result<(), Error> {
+async fn work(cx: &Context<'_>, name: &str, job: &dyn Job, until: Option<Instant>) -> Result<(), Error> {
     let tell = |done, total| cx.progress(done, total);
-    let report = run(place(cx), name, job, Purpose::Work, &tell).await?;
-    tracing::info!(%report, "a backfill has come to its end");
+    let report = run(place(cx), name, job, Purpose::Work, until, &tell).await?;
+    tracing::info!(%report, "a backfill has come to its end, or its time is up");
     Ok(())
 }
 

@@ -5,9 +5,12 @@
 
 use std::time::Duration;
 
+use dunlin_core::Migrator;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row as SqlRow};
 
+use crate::Budget;
+use crate::error::Fault;
 use crate::key::Key;
 use crate::statements::Statements;
 use crate::tables::Tables;
@@ -16,6 +19,7 @@ use crate::trouble::Trouble;
 /// One backfill in the tables.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
+    pub(crate) migrator: Migrator,
     pub(crate) tables: Tables,
     pub(crate) statements: Statements,
     pub(crate) job: String,
@@ -179,32 +183,79 @@ impl Ledger {
         Ok(())
     }
 
+    /// Fails if more was set aside than may be.
+    pub(crate) fn check_budget(&self, budget: Budget, counts: &Counts, why: &str) -> Result<(), Trouble> {
+        let [quarantined, looked_at] =
+            [counts.quarantined, counts.processed].map(|count| u64::try_from(count).unwrap_or_default());
+        if budget.allows(quarantined, looked_at) {
+            return Ok(());
+        }
+        let table = self.tables.quarantine.clone();
+        Err(Fault::Poisoned { quarantined, looked_at, why: why.to_owned(), table }.into())
+    }
+
     /// All counts, of what is finished and what is under way.
     pub(crate) async fn counts(&self, client: &Client) -> Result<Counts, Trouble> {
-        let Tables { jobs, ranges, .. } = &self.tables;
-        let sums: Vec<_> = ["processed", "changed", "quarantined", "retried", "batches"]
-            .map(|name| {
-                format!(
-                    "j.{name} OPERATOR(pg_catalog.+) coalesce((SELECT pg_catalog.sum(r.{name}) FROM {ranges} AS r \
-                     WHERE r.job OPERATOR(pg_catalog.=) $1), 0)::pg_catalog.int8"
-                )
-            })
-            .into();
-        let sql =
-            format!("SELECT {} FROM {jobs} AS j WHERE j.name OPERATOR(pg_catalog.=) $1", sums.join(", "));
+        let jobs = &self.tables.jobs;
+        let sql = format!("SELECT {} FROM {jobs} AS j WHERE j.name OPERATOR(pg_catalog.=) $1", self.sums());
         let found = client.query_opt(&sql, &[&self.job]).await?;
         found.as_ref().map_or(Ok(Counts::default()), Counts::read)
     }
 
-    /// Whether nobody wants it to stop.
-    pub(crate) async fn is_wanted(&self, client: &Client) -> Result<bool, Trouble> {
+    /// The columns of all counts for the backfill `j`, which is called `$1`.
+    fn sums(&self) -> String {
+        let sum = |name: &str| {
+            format!(
+                "j.{name} OPERATOR(pg_catalog.+) coalesce((SELECT pg_catalog.sum(r.{name}) FROM {} AS r \
+                 WHERE r.job OPERATOR(pg_catalog.=) $1), 0)::pg_catalog.int8 AS {name}",
+                self.tables.ranges
+            )
+        };
+        ["processed", "changed", "quarantined", "retried", "batches"].map(sum).join(", ")
+    }
+
+    /// Writes down that a worker has waited so long for a signal; returns whether nobody wants it to stop.
+    pub(crate) async fn slept(
+        &self,
+        client: &Client,
+        signal: &str,
+        pause: Duration,
+    ) -> Result<bool, Trouble> {
         let sql = format!(
-            "SELECT state OPERATOR(pg_catalog.=) 'running' AND wanted OPERATOR(pg_catalog.=) 'run' FROM {} \
-             WHERE name OPERATOR(pg_catalog.=) $1",
+            "UPDATE {} SET slept_us = slept_us OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object($2::pg_catalog.text, \
+              coalesce((slept_us OPERATOR(pg_catalog.->>) $2::pg_catalog.text)::pg_catalog.int8, 0) OPERATOR(pg_catalog.+) $3) \
+             WHERE name OPERATOR(pg_catalog.=) $1 \
+             RETURNING state OPERATOR(pg_catalog.=) 'running' AND wanted OPERATOR(pg_catalog.=) 'run'",
+            self.tables.jobs
+        );
+        let pause = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+        let found = client.query_opt(&sql, &[&self.job, &signal, &pause]).await?;
+        Ok(found.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
+    }
+
+    /// Whether it has come to its end; nothing if it has never begun.
+    pub(crate) async fn is_finished(&self, client: &Client) -> Result<Option<bool>, Trouble> {
+        let sql = format!(
+            "SELECT state OPERATOR(pg_catalog.=) 'finished' FROM {} WHERE name OPERATOR(pg_catalog.=) $1",
             self.tables.jobs
         );
         let found = client.query_opt(&sql, &[&self.job]).await?;
-        Ok(found.map(|row| row.try_get(0)).transpose()?.unwrap_or_default())
+        Ok(found.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Appends all that is counted to the event log, where the migration has a place in it.
+    pub(crate) async fn log(&self, client: &Client, event: &'static str) -> Result<(), Trouble> {
+        let mut set = self.migrator.set().iter().map(|migration| migration.id());
+        let Some(id) = set.find(|id| id.name() == self.job) else { return Ok(()) };
+        let sql = format!(
+            "SELECT pg_catalog.to_jsonb(r)::pg_catalog.text FROM (SELECT {}, j.slept_us, pg_catalog.floor(pg_catalog.date_part('epoch', \
+              pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) j.started_at) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8 AS took_us, \
+              j.failure FROM {} AS j WHERE j.name OPERATOR(pg_catalog.=) $1) AS r",
+            self.sums(),
+            self.tables.jobs
+        );
+        let detail: String = client.query_one(&sql, &[&self.job]).await?.try_get(0)?;
+        Ok(self.migrator.log_event(client, id, event, &detail).await.map_err(Fault::Core)?)
     }
 
     /// Writes down what its workers wait for, or that they do not.
@@ -222,8 +273,10 @@ impl Ledger {
              AND state OPERATOR(pg_catalog.=) 'running'",
             self.tables.jobs
         );
-        client.execute(&sql, &[&self.job, &why]).await?;
-        Ok(())
+        match client.execute(&sql, &[&self.job, &why]).await? {
+            0 => Ok(()),
+            _ => self.log(client, "backfill_failed").await,
+        }
     }
 
     /// Forgets what was set aside: the next pass finds it, and a pass that is not the first begins anew.

@@ -88,8 +88,12 @@
 //!   [direct connections](dunlin_core::Migrator::direct).
 //! - It writes down how far it is in three tables beside the history: `<history>_backfills`, `<history>_backfill_ranges` and
 //!   `<history>_backfill_quarantine`. A key stands there as text; no other value does.
-//! - A migration that is a backfill runs outside a transaction, and is a boot that takes as long as it takes. To have it done before
-//!   the service boots, call [`Backfills::run`] from another program: the migration finds nothing left to do.
+//! - A migration that is a backfill runs outside a transaction, and is a boot that takes as long as it takes, unless its [`Placement`]
+//!   says otherwise: then it is done in the background, or by another program. What comes after and can't do without it says so:
+//!   `-- dunlin: requires-backfill = name` in a SQL file, `REQUIRED_BACKFILLS` in a
+//!   [`RustMigration`](dunlin_core::RustMigration), and [`Migrator::gate`](dunlin_core::Migrator::gate) says what happens then.
+//! - To have it done before the service boots, call [`Backfills::run`] from another program: the migration finds nothing left to do.
+//! - When it has come to its end, and when it has failed, the event log of the history gets its report.
 
 #![deny(missing_docs)]
 
@@ -102,6 +106,7 @@ mod change;
 pub mod derived;
 mod down;
 mod health;
+mod placement;
 mod row;
 mod row_error;
 mod settings;
@@ -149,6 +154,7 @@ pub use dry_run::{DryRun, Sample};
 pub use dunlin_macros::{Change, Row, migration};
 pub use error::{Error, ErrorKind};
 pub use health::{Checkup, Health, Signal};
+pub use placement::Placement;
 pub use report::Report;
 pub use row::{Row, RowColumn};
 pub use row_error::RowError;

@@ -19,11 +19,31 @@ pub(crate) async fn verify(place: Place<'_>, name: &str, job: &dyn Job) -> Resul
     }
 }
 
+/// Whether nothing of it is put off: it has come to its end, or it has never begun and no row remains.
+pub(crate) async fn is_finished(place: Place<'_>, name: &str, job: &dyn Job) -> Result<bool, Error> {
+    let asked = async {
+        let Known { ledger, .. } = Known::new(place, name, job).await?;
+        let known = match ledger.tables.look(place.client).await? {
+            true => ledger.is_finished(place.client).await?,
+            false => None,
+        };
+        match known {
+            Some(is_finished) => Ok(is_finished),
+            None => {
+                Ok(!place.client.query_one(&ledger.statements.any(), &[]).await?.try_get::<_, bool>(0)?)
+            }
+        }
+    };
+    let asked: Result<bool, Trouble> = asked.await;
+    asked.map_err(|trouble| Error::new(name, trouble.into_fault("the server refused to say how far it is")))
+}
+
 async fn look(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Trouble> {
     let Known { ledger, .. } = Known::new(place, name, job).await?;
     let mut statements = ledger.statements.clone();
     statements.locks = false;
-    if ledger.tables.look(place.client).await? {
+    let is_known = ledger.tables.look(place.client).await?;
+    if is_known {
         statements = statements.without_quarantined(&ledger.tables.quarantine, name);
     }
     let mut desk = Desk::lent(place.client).await?;
@@ -38,7 +58,8 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Trouble
                 (true, count) => count.to_string(),
                 (false, count) => format!("{count} or more"),
             };
-            return Err(Fault::Remaining { count, key }.into());
+            let is_finished = !is_known || ledger.is_finished(place.client).await? != Some(false);
+            return Err(Fault::Remaining { count, key, is_finished }.into());
         }
         if batch.is_last {
             return Ok(());

@@ -23,9 +23,13 @@ pub struct Report {
     pub retried: u64,
     /// Batches.
     pub batches: u64,
+    /// Whether it has come to its end; otherwise the time was up that this call had.
+    pub finished: bool,
     /// For how long the workers of this call have waited, by the name of the [signal](crate::Signal) that they waited for.
+    #[cfg_attr(feature = "serde", serde(rename = "slept_us", serialize_with = "serial::all"))]
     pub slept: BTreeMap<String, Duration>,
     /// How long this call took.
+    #[cfg_attr(feature = "serde", serde(rename = "took_us", serialize_with = "serial::one"))]
     pub took: Duration,
 }
 
@@ -33,6 +37,7 @@ impl Report {
     pub(crate) fn new(
         backfill: &str,
         counts: &Counts,
+        finished: bool,
         slept: BTreeMap<String, Duration>,
         took: Duration,
     ) -> Self {
@@ -47,6 +52,7 @@ impl Report {
             quarantined,
             retried: count(counts.retried),
             batches: count(counts.batches),
+            finished,
             slept,
             took,
         }
@@ -55,7 +61,18 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { backfill, processed, changed, skipped, quarantined, retried, batches, slept, took } = self;
+        let Self {
+            backfill,
+            processed,
+            changed,
+            skipped,
+            quarantined,
+            retried,
+            batches,
+            finished,
+            slept,
+            took,
+        } = self;
         write!(
             f,
             "backfill {backfill}: {processed} rows in {batches} batches, {changed} changed, {skipped} as they were, \
@@ -64,6 +81,30 @@ impl fmt::Display for Report {
         for (signal, slept) in slept {
             write!(f, ", {slept:.1?} of it waiting for {signal}")?;
         }
-        Ok(())
+        f.write_str(if *finished { "" } else { "; not finished" })
+    }
+}
+
+/// Durations as whole numbers, as the event log has them.
+#[cfg(feature = "serde")]
+mod serial {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use serde::Serializer;
+
+    pub(super) fn one<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(microseconds(duration))
+    }
+
+    pub(super) fn all<S: Serializer>(
+        durations: &BTreeMap<String, Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(durations.iter().map(|(name, duration)| (name, microseconds(duration))))
+    }
+
+    fn microseconds(duration: &Duration) -> u64 {
+        u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
     }
 }

@@ -49,7 +49,9 @@ impl Known {
         let tables = tables.map_err(Fault::Names)?;
         let lease = job.settings().lease;
         let range = range_of(shape.estimate);
-        Ok(Self { ledger: Ledger { tables, statements, job: name.to_owned(), lease, range }, shape })
+        let migrator = place.migrator.clone();
+        let ledger = Ledger { migrator, tables, statements, job: name.to_owned(), lease, range };
+        Ok(Self { ledger, shape })
     }
 }
 
@@ -62,25 +64,46 @@ pub(crate) enum Purpose {
     Retry,
 }
 
-/// Runs it to its end.
+/// Writes down that it is to be done, and does nothing of it.
+pub(crate) async fn put_off(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Error> {
+    match begin(place, name, job).await {
+        Ok(_) => Ok(()),
+        Err(trouble) => Err(Error::new(name, trouble.into_fault("the server refused to write it down"))),
+    }
+}
+
+async fn begin(place: Place<'_>, name: &str, job: &dyn Job) -> Result<Known, Trouble> {
+    let known = Known::new(place, name, job).await?;
+    let Known { ledger, shape } = &known;
+    ledger.tables.create(place.client).await?;
+    let revision = i32::try_from(job.revision()).unwrap_or(i32::MAX);
+    ledger.begin(place.client, revision, &shape.table, shape.estimate).await?;
+    Ok(known)
+}
+
+/// Runs it to its end, or until the time is up.
 pub(crate) async fn run(
     place: Place<'_>,
     name: &str,
     job: &dyn Job,
     purpose: Purpose,
+    until: Option<Instant>,
     tell: &(dyn Fn(u64, u64) + Send + Sync),
 ) -> Result<Report, Error> {
     let began = Instant::now();
     let outcome = async {
-        let Known { ledger, shape } = Known::new(place, name, job).await?;
-        ledger.tables.create(place.client).await?;
-        let revision = i32::try_from(job.revision()).unwrap_or(i32::MAX);
-        ledger.begin(place.client, revision, &shape.table, shape.estimate).await?;
+        let Known { ledger, shape } = begin(place, name, job).await?;
         if purpose == Purpose::Retry {
             ledger.retry(place.client).await?;
         }
-        let done =
-            Mutex::new(u64::try_from(ledger.counts(place.client).await?.processed).unwrap_or_default());
+        let counts = ledger.counts(place.client).await?;
+        // Whoever only tries again has mended nothing.
+        let within = ledger.check_budget(job.settings().budget, &counts, "what an earlier call has met");
+        if let Err(Trouble::Fault(fault)) = within {
+            ledger.fail(place.client, &fault.to_string()).await?;
+            return Err(fault.into());
+        }
+        let done = Mutex::new(u64::try_from(counts.processed).unwrap_or_default());
         let estimate = u64::try_from(shape.estimate).unwrap_or_default();
         let count = |counts: Counts| {
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,28 +120,35 @@ pub(crate) async fn run(
             shape,
             settings: job.settings(),
             stop: AtomicBool::new(false),
+            until,
             slept: Mutex::default(),
             tell: &count,
         };
         work(&shop).await?;
-        let counts = counts(place, &shop.ledger).await?;
-        Ok((counts, shop.slept.into_inner().unwrap_or_else(PoisonError::into_inner)))
+        let (counts, is_finished) = result(place, &shop.ledger).await?;
+        Ok((counts, is_finished, shop.slept.into_inner().unwrap_or_else(PoisonError::into_inner)))
     };
     let outcome: Result<_, Trouble> = outcome.await;
     match outcome {
-        Ok((counts, slept)) => Ok(Report::new(name, &counts, slept, began.elapsed())),
+        Ok((counts, is_finished, slept)) => {
+            Ok(Report::new(name, &counts, is_finished, slept, began.elapsed()))
+        }
         Err(trouble) => Err(Error::new(name, trouble.into_fault("the server refused a statement"))),
     }
 }
 
-/// All counts in the end. The connection that has asked first has done nothing since: a network may have dropped it.
-async fn counts(place: Place<'_>, ledger: &Ledger) -> Result<Counts, Trouble> {
-    match (ledger.counts(place.client).await, place.connect) {
+/// All counts in the end, and whether it is one. The connection that has asked first has done nothing since: a network may have dropped it.
+async fn result(place: Place<'_>, ledger: &Ledger) -> Result<(Counts, bool), Trouble> {
+    let asked = async |client: &Client| {
+        Ok((ledger.counts(client).await?, ledger.is_finished(client).await?.unwrap_or_default()))
+    };
+    let first: Result<_, Trouble> = asked(place.client).await;
+    match (first, place.connect) {
         (Err(trouble), Some(connect)) if trouble.remedy() == Remedy::Reconnect => {
             let connection = place.migrator.open(connect).await.map_err(Fault::Core)?;
-            ledger.counts(&connection).await
+            asked(&connection).await
         }
-        (counts, _) => counts,
+        (first, _) => first,
     }
 }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::Health;
+use crate::{Health, Placement};
 
 /// How a backfill goes about it.
 #[derive(Clone, Debug)]
@@ -12,6 +12,7 @@ pub struct Settings {
     pub(crate) lease: Duration,
     pub(crate) budget: Budget,
     pub(crate) health: Health,
+    pub(crate) placement: Placement,
 }
 
 impl Settings {
@@ -47,6 +48,11 @@ impl Settings {
         Self { health, ..self }
     }
 
+    /// When the rows are written; in the run that applies the migration by default.
+    pub fn placement(self, placement: Placement) -> Self {
+        Self { placement, ..self }
+    }
+
     /// How many rows may be set aside.
     pub fn budget(self, budget: Budget) -> Self {
         Self { budget, ..self }
@@ -62,6 +68,7 @@ impl Default for Settings {
             lease: Duration::from_secs(30),
             budget: Budget::default(),
             health: Health::default(),
+            placement: Placement::default(),
         }
     }
 }

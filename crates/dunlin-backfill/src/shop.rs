@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dunlin_core::{Connect, Connection, Migrator};
 use tokio_postgres::Client;
@@ -29,6 +29,8 @@ pub(crate) struct Shop<'a> {
     pub(crate) settings: Settings,
     /// Somebody has failed: the others end when they have written their batch.
     pub(crate) stop: AtomicBool,
+    /// When the time is up that this call has, if there is an end to it.
+    pub(crate) until: Option<Instant>,
     /// For how long the workers have waited for what.
     pub(crate) slept: Mutex<BTreeMap<String, Duration>>,
     /// Called after each batch.
@@ -36,6 +38,11 @@ pub(crate) struct Shop<'a> {
 }
 
 impl<'a> Shop<'a> {
+    /// Whether the workers of this call are to end.
+    pub(crate) fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.until.is_some_and(|until| until <= Instant::now())
+    }
+
     /// Counts a wait for a signal.
     pub(crate) fn note_slept(&self, signal: &str, pause: Duration) {
         let mut slept = self.slept.lock().unwrap_or_else(PoisonError::into_inner);

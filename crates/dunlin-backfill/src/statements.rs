@@ -139,6 +139,11 @@ impl Statements {
         )
     }
 
+    /// Whether any row remains.
+    pub(crate) fn any(&self) -> String {
+        format!("SELECT EXISTS (SELECT FROM {} WHERE {}{})", self.table, self.condition, self.filter)
+    }
+
     /// The key of the row that comes after so many. Parameters: the key that they come after, the last one, how many.
     pub(crate) fn boundary(&self, bounds: Bounds) -> String {
         let (within, next) = self.within(bounds);

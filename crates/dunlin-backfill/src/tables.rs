@@ -75,6 +75,7 @@ impl Tables {
                {COUNTERS}, \
                failure pg_catalog.text, \
                waits_for pg_catalog.text, \
+               slept_us pg_catalog.jsonb NOT NULL DEFAULT '{{}}', \
                started_at pg_catalog.timestamptz NOT NULL, \
                finished_at pg_catalog.timestamptz); \
              CREATE TABLE IF NOT EXISTS {ranges} (\

@@ -1,6 +1,5 @@
 //! One worker: takes a range, reads a batch while it writes the one before, and goes on until nothing is left.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
@@ -132,7 +131,7 @@ impl<'a> Worker<'a> {
             }
             self.is_back = false;
         }
-        if self.shop.stop.load(Ordering::Relaxed) {
+        if self.shop.is_over() {
             if let Some(held) = lease {
                 self.release(held).await?;
             }
@@ -198,8 +197,8 @@ impl<'a> Worker<'a> {
             let pause = self.shop.settings.health.every;
             tokio::time::sleep(pause).await;
             self.shop.note_slept(signal, pause);
-            let is_over = self.shop.stop.load(Ordering::Relaxed);
-            if is_over || !self.shop.ledger.is_wanted(&self.writer).await? {
+            let is_wanted = self.shop.ledger.slept(&self.writer, signal, pause).await?;
+            if !is_wanted || self.shop.is_over() {
                 break;
             }
         }
@@ -240,10 +239,7 @@ impl<'a> Worker<'a> {
                         self.shop.ledger.close(&self.writer, lease).await?;
                         return Ok(Left::Done);
                     }
-                    if !goes_on
-                        || self.shop.stop.load(Ordering::Relaxed)
-                        || self.has_enough().await?.is_some()
-                    {
+                    if !goes_on || self.shop.is_over() || self.has_enough().await?.is_some() {
                         return Ok(Left::Stopped);
                     }
                 }

@@ -261,15 +261,8 @@ impl Writing<'_, '_> {
     }
 
     async fn check_budget(&self, why: &str) -> Result<(), Trouble> {
-        let ledger = &self.shop.ledger;
-        let counts = ledger.counts(self.desk).await?;
-        let [quarantined, looked_at] =
-            [counts.quarantined, counts.processed].map(|count| u64::try_from(count).unwrap_or_default());
-        if self.shop.settings.budget.allows(quarantined, looked_at) {
-            return Ok(());
-        }
-        let table = ledger.tables.quarantine.clone();
-        Err(Fault::Poisoned { quarantined, looked_at, why: why.to_owned(), table }.into())
+        let counts = self.shop.ledger.counts(self.desk).await?;
+        self.shop.ledger.check_budget(self.shop.settings.budget, &counts, why)
     }
 
     /// Writes down what was done; returns whether to go on, and how many rows have stayed on their page.

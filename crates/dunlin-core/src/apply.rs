@@ -113,13 +113,18 @@ impl Run<'_> {
         most: &mut usize,
         records: &[Record],
     ) -> Result<(), Stumble> {
+        if let Some(task) = left.first().filter(|task| task.is_gated()) {
+            self.pass_gates(task).await?;
+        }
         match left.first() {
             Some(task) if task.is_outside_transaction() => {
                 self.create_history().await.map_err(Stumble::Fatal)?;
                 self.outside_transaction(task, records).await
             }
             _ => {
-                let together = left.iter().take_while(|task| !task.is_outside_transaction());
+                let together = left.iter().enumerate().take_while(|(number, task)| {
+                    !task.is_outside_transaction() && (*number == 0 || !task.is_gated())
+                });
                 let together = together.count().min(std::mem::replace(most, usize::MAX));
                 let (now, later) = left.split_at_checked(together).unwrap_or((left, &[]));
                 self.transactional(now, later).await
@@ -197,7 +202,7 @@ impl Run<'_> {
     async fn tell_failure(&mut self, id: &MigrationId, error: &Error) {
         tracing::error!(migration = %id, %error, "migration failed");
         let code = error.code().map(SqlState::code);
-        let _ = self.recover(Some(Event { kind: "failed", id, code, statement: None })).await;
+        let _ = self.recover(Some(Event { kind: "failed", id, code, statement: None, detail: None })).await;
     }
 
     pub(crate) fn tell_start(&self, task: &Task<'_>) {
@@ -241,7 +246,11 @@ impl Run<'_> {
         let called = match hook {
             Hook::Up => task.migration().up(&cx).await,
             Hook::Down => task.migration().down(&cx).await,
-            Hook::Verify => task.migration().verify(&cx).await,
+            Hook::Verify => match task.migration().is_backfilled(&cx).await {
+                Ok(true) => task.migration().verify(&cx).await,
+                // It is verified when what was put off is done.
+                is_put_off => is_put_off.map(drop),
+            },
         };
         let Err(error) = called else { return Ok(()) };
         // Whatever the hook has made of it, a lost connection is one.

@@ -42,6 +42,13 @@ pub trait RustMigration: Send + Sync + 'static {
     /// Whether the hooks run inside a transaction. Without one, `up` must stand being run again after a crash.
     const TRANSACTION: TransactionMode = TransactionMode::PerMigration;
 
+    /// The names of earlier migrations whose backfills have to be finished before [`up`](Self::up): what `-- dunlin:
+    /// requires-backfill = name` is in a SQL file.
+    const REQUIRED_BACKFILLS: &'static [&'static str] = &[];
+
+    /// Whether [`up`](Self::up) may put work off, which [`backfill`](Self::backfill) does after it.
+    const BACKFILL: bool = false;
+
     /// Applies the migration. After a lock timeout, a deadlock or a serialization failure its transaction is undone and it
     /// is called again: what it does outside the database must stand that.
     ///
@@ -66,6 +73,27 @@ pub trait RustMigration: Send + Sync + 'static {
     ///
     /// Any error means that the check has failed; the migration is undone with it.
     fn verify(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+
+    /// Whether nothing is left of what `up` has put off. Asked only when [`BACKFILL`](Self::BACKFILL) is true.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends what asks.
+    fn is_backfilled(&self, cx: &Context<'_>) -> impl Future<Output = Result<bool, BoxError>> + Send {
+        let _ = cx;
+        async { Ok(true) }
+    }
+
+    /// Does what `up` has put off, and verifies it: by [`Migrator::finish_backfills`](crate::Migrator::finish_backfills), or at the
+    /// [gate](crate::Gate) of a later migration. Called outside a transaction, by any number of processes at once.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends what calls it. The next call goes on.
+    fn backfill(&self, cx: &Context<'_>) -> impl Future<Output = Result<(), BoxError>> + Send {
         let _ = cx;
         async { Ok(()) }
     }
@@ -111,5 +139,21 @@ impl<M: RustMigration> Migration for Coded<M> {
 
     async fn verify(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         self.body.verify(cx).await
+    }
+
+    fn required_backfills(&self) -> Vec<&str> {
+        M::REQUIRED_BACKFILLS.to_vec()
+    }
+
+    fn is_backfill(&self) -> bool {
+        M::BACKFILL
+    }
+
+    async fn is_backfilled(&self, cx: &Context<'_>) -> Result<bool, BoxError> {
+        self.body.is_backfilled(cx).await
+    }
+
+    async fn backfill(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        self.body.backfill(cx).await
     }
 }

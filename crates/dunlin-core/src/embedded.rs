@@ -90,7 +90,7 @@ impl Scripts {
 }
 
 /// Reads the rest of a script's line: the file, `transaction` or `none`, the lock timeout and the statement timeout in
-/// milliseconds or `-`, and the two digests.
+/// milliseconds or `-`, the two digests, and the backfills that are required.
 fn script(mut fields: std::str::Split<'static, char>, text: &'static str) -> Option<SqlScript> {
     let timeout = |field: &str| match field {
         "-" => Some(None),
@@ -110,6 +110,7 @@ fn script(mut fields: std::str::Split<'static, char>, text: &'static str) -> Opt
             raw: fields.next()?.parse::<Digest>().ok()?,
             tokens: fields.next()?.parse::<Digest>().ok()?,
         },
+        required_backfills: fields.map(str::to_owned).collect(),
     })
 }
 
@@ -124,7 +125,7 @@ mod tests {
             "1\ta\tup\tm/1_a.up.sql\ttransaction\t2000\t-\t{digest}\t{digest}\n\
              1\ta\tdown\tm/1_a.down.sql\tnone\t-\t7\t{digest}\t{digest}\n\
              2\tb\trust\n\
-             3\tc\tup\tm/3_c.sql\tnone\t-\t-\t{digest}\t{digest}\n"
+             3\tc\tup\tm/3_c.sql\tnone\t-\t-\t{digest}\t{digest}\tb\ta\n"
         );
         let code: Code = |version, name| Arc::new(SqlMigration::new(version, name, "SELECT 'code'").unwrap());
         let texts: [&'static str; 3] = ["\u{feff}SELECT 1\r\n", "SELECT 2", "SELECT 3"];
@@ -143,6 +144,8 @@ mod tests {
             (TransactionMode::None, Some(Duration::from_millis(7)))
         );
         assert!(first.verify_script().is_none());
+        assert!(migrations[0].required_backfills().is_empty());
+        assert_eq!(migrations[2].required_backfills(), ["b", "a"]);
         assert!(read("1\ta\tup\tm/1_a.sql", &texts, &[]).is_none());
         assert!(read("1\ta\trust", &[], &[]).is_none());
     }

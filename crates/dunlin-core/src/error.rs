@@ -42,7 +42,7 @@ pub enum ErrorKind {
     Database,
     /// A SQL text can't be a migration.
     Script,
-    /// Two migrations of one version.
+    /// Two migrations of one version, a name that can't be kept, or a required backfill that is not there.
     Set,
     /// The folder holds a migration that was added after the program was built.
     StaleBuild,
@@ -68,6 +68,8 @@ pub enum ErrorKind {
     Pooler,
     /// A migration failed.
     Migration,
+    /// A migration requires a backfill that is not finished.
+    Gate,
     /// A migration did not verify.
     Verify,
     /// A migration ended the runner's transaction.
@@ -118,7 +120,8 @@ impl Error {
             Problem::Connection { .. } => ErrorKind::Connection,
             Problem::Database { .. } => ErrorKind::Database,
             Problem::Script { .. } => ErrorKind::Script,
-            Problem::Duplicate(..) | Problem::Name(..) => ErrorKind::Set,
+            Problem::Duplicate(..) | Problem::Name(..) | Problem::Required { .. } => ErrorKind::Set,
+            Problem::Gate { .. } => ErrorKind::Gate,
             Problem::StaleBuild { .. } => ErrorKind::StaleBuild,
             Problem::UnknownVersion { .. } | Problem::TooFar { .. } => ErrorKind::Target,
             Problem::Irreversible(_) | Problem::UnknownToRevert(_) => ErrorKind::Irreversible,
@@ -140,7 +143,7 @@ impl Error {
             Problem::Pooler { .. } | Problem::StatementPooler | Problem::NoSecondConnection { .. } => {
                 ErrorKind::Pooler
             }
-            Problem::Migration { .. } | Problem::Code { .. } => ErrorKind::Migration,
+            Problem::Migration { .. } | Problem::Code { .. } | Problem::Backfill(_) => ErrorKind::Migration,
             Problem::Verify { .. } | Problem::Verification { .. } => ErrorKind::Verify,
             Problem::TransactionEnded { .. } => ErrorKind::TransactionEnded,
         }
@@ -161,6 +164,9 @@ impl Error {
             | Problem::OutsideTransaction(id)
             | Problem::OutsideBehindPooler(id)
             | Problem::NoConnector(id)
+            | Problem::Gate { id, .. }
+            | Problem::Required { id, .. }
+            | Problem::Backfill(id)
             | Problem::Migration { id, .. }
             | Problem::Code { id, .. }
             | Problem::Verify { id, .. }

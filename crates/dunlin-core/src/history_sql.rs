@@ -151,6 +151,7 @@ impl HistorySql {
                  name pg_catalog.text NOT NULL, \
                  sqlstate pg_catalog.text, \
                  statement pg_catalog.int4, \
+                 detail pg_catalog.jsonb, \
                  run_id pg_catalog.text NOT NULL, \
                  by_role pg_catalog.text NOT NULL DEFAULT SESSION_USER, \
                  application pg_catalog.text)"
@@ -250,12 +251,19 @@ impl HistorySql {
         )
     }
 
+    /// Whether there is an event log: one row, with a flag.
+    pub(crate) fn has_events(&self) -> String {
+        let name = literal(&self.events.to_string());
+        format!("SELECT pg_catalog.to_regclass({name}) IS NOT NULL AS events")
+    }
+
     /// Appends to the event log.
     pub(crate) fn event(&self, event: &Event<'_>, run: &RunName) -> String {
         format!(
-            "INSERT INTO {} (event, version, name, sqlstate, statement, run_id, application) \
-             VALUES ('{}', {}, {}, {}, {}, '{}', {})",
+            "INSERT INTO {} (event, version, name, sqlstate, statement, run_id, application{}) \
+             VALUES ('{}', {}, {}, {}, {}, '{}', {}{})",
             self.events,
+            event.detail.map_or("", |_| ", detail"),
             event.kind,
             event.id.version(),
             literal(event.id.name()),
@@ -263,6 +271,7 @@ impl HistorySql {
             event.statement.map_or("NULL".to_owned(), |statement| statement.to_string()),
             run.id,
             optional(run.application.as_deref()),
+            event.detail.map_or(String::new(), |detail| format!(", {}", literal(detail))),
         )
     }
 }
@@ -311,6 +320,8 @@ pub(crate) struct Event<'a> {
     pub(crate) code: Option<&'a str>,
     /// The statement of a migration outside a transaction, from 1.
     pub(crate) statement: Option<usize>,
+    /// More about it, as JSON.
+    pub(crate) detail: Option<&'a str>,
 }
 
 /// The answer that a history row was written.

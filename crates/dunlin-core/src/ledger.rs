@@ -129,7 +129,7 @@ impl Ledger {
 
     /// Writes that a migration is declared not applied.
     pub(crate) fn unstamp(&mut self, sql: &HistorySql, run: &RunName, id: &MigrationId) -> Vec<String> {
-        let event = Event { kind: "unstamped", id, code: None, statement: None };
+        let event = Event { kind: "unstamped", id, code: None, statement: None, detail: None };
         self.remove(id.version());
         vec![sql.delete(id.version(), run), sql.event(&event, run)]
     }
@@ -170,7 +170,7 @@ impl Ledger {
 }
 
 fn event<'m>(kind: &'static str, member: &'m Member) -> Event<'m> {
-    Event { kind, id: member.id(), code: None, statement: None }
+    Event { kind, id: member.id(), code: None, statement: None, detail: None }
 }
 
 fn new_record(member: &Member, ordinal: i64, state: RecordState, origin: Origin) -> NewRecord<'_> {

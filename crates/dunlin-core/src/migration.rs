@@ -48,6 +48,29 @@ pub trait Migration: Send + Sync + 'static {
     /// Checks that `up` did what it should. What it writes is rolled back.
     async fn verify(&self, cx: &Context<'_>) -> Result<(), BoxError>;
 
+    /// The names of earlier migrations whose backfills have to be finished before `up`: what happens when one is not says the
+    /// migrator's [gate](crate::Migrator::gate). Asked while planning.
+    fn required_backfills(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    /// Whether `up` may put work off, which [`backfill`](Self::backfill) does after it.
+    fn is_backfill(&self) -> bool {
+        false
+    }
+
+    /// Whether nothing is left of what `up` has put off. Until then it is not verified.
+    async fn is_backfilled(&self, cx: &Context<'_>) -> Result<bool, BoxError> {
+        let _ = cx;
+        Ok(true)
+    }
+
+    /// Does what `up` has put off, and verifies it. Called outside a transaction, by any number of processes at once.
+    async fn backfill(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        let _ = cx;
+        Ok(())
+    }
+
     /// The migration as plain SQL, when it is nothing else: the runner then sends it together with its
     /// neighbours, and the hooks above are not called.
     fn as_sql(&self) -> Option<&SqlMigration> {

@@ -11,7 +11,7 @@ use crate::progress::{Observer, Progress};
 use crate::session::Session;
 use crate::wire::Wire;
 use crate::{
-    Ahead, Edited, Error, Fingerprint, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler,
+    Ahead, Edited, Error, Fingerprint, Gate, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler,
     TransactionPolicy,
 };
 
@@ -43,6 +43,7 @@ pub struct Migrator {
     pub(crate) application: Option<String>,
     pub(crate) search_path: Option<String>,
     pub(crate) role: Option<Ident>,
+    pub(crate) gate: Gate,
     pub(crate) pooler: Pooler,
     pub(crate) direct: Option<Arc<dyn Connect>>,
     pub(crate) resources: Resources,
@@ -69,6 +70,7 @@ impl Migrator {
             application: None,
             search_path: None,
             role: None,
+            gate: Gate::default(),
             pooler: Pooler::default(),
             direct: None,
             resources: Resources::default(),

@@ -250,6 +250,7 @@ impl Run<'_> {
             id: task.id(),
             code: error.code().map(SqlState::code),
             statement: (done < journal.statements().len()).then_some(done.saturating_add(1)),
+            detail: None,
         };
         let state = match task.direction() {
             Direction::Up => RecordState::Failed,

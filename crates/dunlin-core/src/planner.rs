@@ -46,6 +46,7 @@ pub(crate) fn plan(
         steps.push(down_step(set, record)?);
     }
     for member in &up {
+        set.required_by(member)?;
         steps.push(up_step(member, records)?);
     }
     let late: Vec<_> = findings

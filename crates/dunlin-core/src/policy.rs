@@ -45,6 +45,19 @@ pub enum Edited {
     Allow,
 }
 
+/// What to do when a migration requires a backfill that is not finished, as [`Migrator::gate`](crate::Migrator::gate) takes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// Finish it in this run, beside others that work on it: a boot takes as long as that takes.
+    #[default]
+    Finish,
+    /// Wait until others have finished it, for as long as the [deadline](crate::Migrator::deadline) allows.
+    Wait,
+    /// End the run with an error. What comes before the migration is applied.
+    Refuse,
+}
+
 /// The four policies together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Policies {

@@ -122,6 +122,12 @@ pub(crate) enum Problem {
         failure: Failure,
         then: String,
     },
+    #[error("migration {id} requires the backfill {backfill}, which {what}")]
+    Gate { id: MigrationId, backfill: MigrationId, what: String },
+    #[error("migration {id} requires the backfill `{name}`{what}")]
+    Required { id: MigrationId, name: String, what: &'static str },
+    #[error("the backfill {0} failed: mend what has failed and call again, which goes on")]
+    Backfill(MigrationId),
     #[error("{}migration {id} failed in its Rust code; {then}", reverting(.direction))]
     Code { id: MigrationId, direction: Direction, then: String },
     #[error("migration {id} did not verify{}: {what}; {then}", at(.location))]

@@ -50,6 +50,14 @@ pub enum Progress<'a> {
         /// The process of the session whose transaction it waits for.
         waits_for: Option<i32>,
     },
+    /// A migration requires a backfill that is not finished: it is finished now, or waited for.
+    #[non_exhaustive]
+    Gated {
+        /// The migration that requires it.
+        id: &'a MigrationId,
+        /// The migration that is the backfill.
+        backfill: &'a MigrationId,
+    },
     /// A migration was applied or reverted, and recorded.
     #[non_exhaustive]
     Finished {

@@ -1,5 +1,6 @@
 //! The boot path: look, lock, read, plan, apply, release.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub(crate) struct Run<'a> {
     pub(crate) backend: Option<i32>,
     /// Whether the lock was still held when the last migrations gave it back, if they did.
     pub(crate) released: Option<bool>,
+    /// The migrations whose gates were passed.
+    pub(crate) passed: HashSet<i64>,
     /// The statements that create what is missing of the history; they travel with the first migrations.
     pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
@@ -99,6 +102,7 @@ impl<'a> Run<'a> {
             patience,
             is_resumed,
             is_applying: false,
+            passed: HashSet::new(),
             missing: Vec::new(),
             released: None,
             name,

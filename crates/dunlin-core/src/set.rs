@@ -104,6 +104,22 @@ impl MigrationSet {
         self.0.members.get(index)
     }
 
+    /// The migrations whose backfills this one requires: of several with one name the last before it.
+    pub(crate) fn required_by(&self, member: &Member) -> Result<Vec<&Member>, Error> {
+        let one = |name: &str| {
+            let earlier = self.0.members.iter().take_while(|other| other.version() < member.version());
+            let what = match earlier.filter(|other| other.id().name() == name).last() {
+                Some(other) if other.migration.is_backfill() => return Ok(other),
+                Some(_) => ", which is no backfill: it is a migration that puts nothing off",
+                None => {
+                    ", and the set has no migration of that name before it: write the name without the version"
+                }
+            };
+            Err(Error::required(member.id(), name, what))
+        };
+        member.migration.required_backfills().into_iter().map(one).collect()
+    }
+
     /// The digest that a history has which holds exactly these migrations.
     pub(crate) fn history_digest(&self) -> HistoryDigest {
         self.0.members.iter().map(|member| (member.version(), member.identity)).collect()
@@ -176,7 +192,8 @@ impl MigrationSetBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::Script`](crate::ErrorKind::Script) for a SQL text that can't be a migration,
-    /// [`ErrorKind::Set`](crate::ErrorKind::Set) for two migrations of one version, and for a name that holds NUL.
+    /// [`ErrorKind::Set`](crate::ErrorKind::Set) for two migrations of one version, for a name that holds NUL, and for a required
+    /// backfill that is no earlier migration's.
     pub fn build(mut self) -> Result<MigrationSet, Error> {
         if let Some(error) = self.error {
             return Err(error);
@@ -193,7 +210,11 @@ impl MigrationSetBuilder {
             .find(|(a, b)| a.id().version() == b.id().version());
         match twice {
             Some((first, second)) => Err(Error::duplicate_version(first.id(), second.id())),
-            None => Ok(MigrationSet::from_sorted(self.migrations, None)),
+            None => {
+                let set = MigrationSet::from_sorted(self.migrations, None);
+                set.members().iter().try_for_each(|member| set.required_by(member).map(drop))?;
+                Ok(set)
+            }
         }
     }
 }

@@ -107,6 +107,10 @@ impl Migration for SqlMigration {
         self.up.lock_timeout
     }
 
+    fn required_backfills(&self) -> Vec<&str> {
+        self.up.required_backfills.iter().map(String::as_str).collect()
+    }
+
     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         Ok(cx.client().batch_execute(&self.up.text).await?)
     }
@@ -139,6 +143,7 @@ pub(crate) struct SqlScript {
     pub(crate) transaction: TransactionMode,
     pub(crate) lock_timeout: Option<Duration>,
     pub(crate) statement_timeout: Option<Duration>,
+    pub(crate) required_backfills: Vec<String>,
 }
 
 impl SqlScript {
@@ -168,6 +173,7 @@ impl SqlScript {
             transaction: directives.transaction(),
             lock_timeout: directives.lock_timeout(),
             statement_timeout: directives.statement_timeout(),
+            required_backfills: directives.required_backfills().to_vec(),
         }
     }
 }

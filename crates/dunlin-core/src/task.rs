@@ -32,6 +32,11 @@ impl<'m> Task<'m> {
         self.step.transaction == TransactionMode::None
     }
 
+    /// Whether it requires that something else is finished.
+    pub(crate) fn is_gated(&self) -> bool {
+        self.direction() == Direction::Up && !self.migration().required_backfills().is_empty()
+    }
+
     /// What a report says of it when it is done.
     pub(crate) fn done(&self, took: Duration) -> Done {
         Done { id: self.id().clone(), direction: self.direction(), took }

@@ -80,7 +80,7 @@ fn index_script(
     };
     let timeout =
         |timeout: Option<Duration>| timeout.map_or("-".into(), |timeout| timeout.as_millis().to_string());
-    writeln!(
+    write!(
         index,
         "{}\t{}\t{role}\t{}\t{transaction}\t{}\t{}\t{}\t{}",
         migration.version(),
@@ -90,7 +90,12 @@ fn index_script(
         timeout(directives.statement_timeout()),
         checksums.raw(),
         checksums.tokens(),
-    )
+    )?;
+    for required in directives.required_backfills() {
+        write!(index, "\t{required}")?;
+    }
+    index.push('\n');
+    Ok(())
 }
 
 /// The name of a Rust migration's module, as it stands in backtraces and in messages of the compiler.

@@ -6,7 +6,7 @@ use crate::{Position, Problem};
 /// PostgreSQL keeps timeouts as a number of milliseconds that fits 32 bits.
 const LONGEST_TIMEOUT: Duration = Duration::from_millis(2_147_483_647);
 
-const KNOWN: [&str; 3] = ["no-transaction", "lock-timeout", "statement-timeout"];
+const KNOWN: [&str; 4] = ["no-transaction", "lock-timeout", "statement-timeout", "requires-backfill"];
 
 /// Whether a migration runs inside a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -25,6 +25,7 @@ pub enum TransactionMode {
 /// | `-- dunlin: no-transaction` | the statements run one by one, each committed by itself |
 /// | `-- dunlin: lock-timeout = 2s` | how long a statement may wait for a lock |
 /// | `-- dunlin: statement-timeout = 30s` | how long a statement may run; 0 is for ever |
+/// | `-- dunlin: requires-backfill = name` | an earlier migration whose backfill has to be finished before; there may be several |
 ///
 /// Durations are whole numbers with a unit: `ms`, `s`, `min` or `h`. Anything else after `-- dunlin:` is an error, and so is
 /// a directive after the first statement: it would do nothing there.
@@ -39,11 +40,12 @@ pub enum TransactionMode {
 /// assert_eq!(script.directives().lock_timeout(), Some(Duration::from_secs(2)));
 /// assert_eq!(script.directives().transaction(), TransactionMode::PerMigration);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directives {
     transaction: TransactionMode,
     lock_timeout: Option<Duration>,
     statement_timeout: Option<Duration>,
+    required_backfills: Vec<String>,
 }
 
 impl Directives {
@@ -60,6 +62,11 @@ impl Directives {
     /// The `statement-timeout`, if there is one. Zero is no timeout.
     pub fn statement_timeout(&self) -> Option<Duration> {
         self.statement_timeout
+    }
+
+    /// The backfills that have to be finished before, in the order of the text; each once.
+    pub fn required_backfills(&self) -> &[String] {
+        &self.required_backfills
     }
 
     /// Reads the directives of a text, and says where the first of each stands.
@@ -91,6 +98,9 @@ impl Directives {
         if directive.contains(',') {
             return Err("one directive to a line: write each behind a `-- dunlin:` of its own".into());
         }
+        if key == "requires-backfill" {
+            return self.require(text, offset, value.unwrap_or_default(), places);
+        }
         let place = match key {
             "no-transaction" => &mut places.no_transaction,
             "lock-timeout" => &mut places.lock_timeout,
@@ -112,14 +122,33 @@ impl Directives {
         }
         Ok(())
     }
+
+    fn require(&mut self, text: &str, offset: usize, name: &str, places: &mut Places) -> Result<(), String> {
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(
+                "`requires-backfill` takes the name of an earlier migration, without its version: write \
+                        `requires-backfill = fill_amounts`"
+                    .into(),
+            );
+        }
+        let mut before = self.required_backfills.iter().zip(&places.required_backfills);
+        if let Some((_, first)) = before.find(|(required, _)| *required == name) {
+            let line = Position::of_byte(text, *first).line();
+            return Err(format!("the backfill `{name}` is required twice, first in line {line}: remove one"));
+        }
+        self.required_backfills.push(name.to_owned());
+        places.required_backfills.push(offset);
+        Ok(())
+    }
 }
 
 /// The offsets of the directives that are set.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Places {
     pub(crate) no_transaction: Option<usize>,
     pub(crate) lock_timeout: Option<usize>,
     pub(crate) statement_timeout: Option<usize>,
+    pub(crate) required_backfills: Vec<usize>,
 }
 
 /// The directives in a comment, each with the offset of the word `dunlin`.
@@ -151,7 +180,7 @@ fn unknown(key: &str) -> String {
             format!("unknown directive `{key}`: did you mean `{known}`?")
         }
         _ => format!(
-            "unknown directive `{key}`: there are `no-transaction`, `lock-timeout` and `statement-timeout`"
+            "unknown directive `{key}`: there are `no-transaction`, `lock-timeout`, `statement-timeout` and `requires-backfill`"
         ),
     }
 }
@@ -224,14 +253,17 @@ mod tests {
     fn the_header_is_read() {
         let directives = parse(
             "-- A licence.\n/* More of it. */\n\n--dunlin:no-transaction\n-- Dunlin: lock-timeout=2s\n\
-             --   dunlin : statement-timeout = 1 min  \nSELECT 1;",
+             --   dunlin : statement-timeout = 1 min  \n-- dunlin: requires-backfill = a\n\
+             --dunlin: requires-backfill=b\nSELECT 1;",
         );
+
         assert_eq!(
             directives,
             Ok(Directives {
                 transaction: TransactionMode::None,
                 lock_timeout: Some(Duration::from_secs(2)),
                 statement_timeout: Some(Duration::from_secs(60)),
+                required_backfills: vec!["a".to_owned(), "b".to_owned()],
             })
         );
     }
@@ -274,6 +306,10 @@ mod tests {
             "-- dunlin: statement-timeout = 600h",
             "-- dunlin: statement-timeout = 99999999999999999999h",
             "-- dunlin: lock-timeout = 1s\n-- dunlin: lock-timeout = 2s",
+            "-- dunlin: requires-backfill",
+            "-- dunlin: requires-backfill = 0004 fill",
+            "-- dunlin: requires-backfil = a",
+            "-- dunlin: requires-backfill = a\n-- dunlin: requires-backfill = a",
             "/*\n * dunlin: no-transaction\n */",
             "SELECT 1; -- dunlin: no-transaction",
         ];
@@ -283,7 +319,7 @@ mod tests {
         1:4: unknown directive `NO_TRANSACTION`: did you mean `no-transaction`?
         1:4: unknown directive `notransaction`: did you mean `no-transaction`?
         1:4: one directive to a line: write each behind a `-- dunlin:` of its own
-        1:4: unknown directive `run-as`: there are `no-transaction`, `lock-timeout` and `statement-timeout`
+        1:4: unknown directive `run-as`: there are `no-transaction`, `lock-timeout`, `statement-timeout` and `requires-backfill`
         1:4: a directive follows `dunlin:`, as in `-- dunlin: no-transaction`
         1:4: `no-transaction` takes no value: write `-- dunlin: no-transaction`
         1:4: `lock-timeout` takes a duration, a whole number with the unit ms, s, min or h: write `lock-timeout = 2s`
@@ -293,6 +329,10 @@ mod tests {
         1:4: `statement-timeout = 600h` is too long: 596h is the most that PostgreSQL takes
         1:4: `statement-timeout = 99999999999999999999h` is too long: 596h is the most that PostgreSQL takes
         2:4: `lock-timeout` is set twice, first in line 1: remove one
+        1:4: `requires-backfill` takes the name of an earlier migration, without its version: write `requires-backfill = fill_amounts`
+        1:4: `requires-backfill` takes the name of an earlier migration, without its version: write `requires-backfill = fill_amounts`
+        1:4: unknown directive `requires-backfil`: did you mean `requires-backfill`?
+        2:4: the backfill `a` is required twice, first in line 1: remove one
         2:4: a directive in `/* */` does nothing: put it in a line of its own that begins with `--`
         1:14: a directive after the first statement has begun does nothing: move it to the top of the file
         ");

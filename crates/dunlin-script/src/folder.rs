@@ -151,11 +151,43 @@ pub fn assemble<'a>(
     for parts in versions.values() {
         check(parts, &mut diagnostics);
     }
+    let mut migrations: Vec<FolderMigration> = Vec::new();
     if diagnostics.is_empty() {
-        Ok(versions.into_iter().filter_map(|(version, parts)| build(version, parts)).collect())
+        migrations = versions.into_iter().filter_map(|(version, parts)| build(version, parts)).collect();
+        check_required(&migrations, &mut diagnostics);
+    }
+    if diagnostics.is_empty() {
+        Ok(migrations)
     } else {
         diagnostics.sort();
         Err(diagnostics)
+    }
+}
+
+/// Checks that the backfills which migrations require are Rust migrations before them.
+fn check_required(migrations: &[FolderMigration], diagnostics: &mut Vec<Diagnostic>) {
+    for migration in migrations {
+        let FolderBody::Sql { up, .. } = &migration.body else { continue };
+        for name in up.script.directives().required_backfills() {
+            let (before, after): (Vec<_>, Vec<_>) = migrations
+                .iter()
+                .filter(|other| other.name == *name)
+                .partition(|other| other.version < migration.version);
+            let message = match (&*before, &*after) {
+                (before, _) if before.iter().any(|other| matches!(other.body, FolderBody::Rust { .. })) => {
+                    continue;
+                }
+                ([_, ..], _) => format!("migration `{name}` is SQL, and no backfill: remove the line"),
+                ([], [_, ..]) => {
+                    format!("the backfill `{name}` comes after this migration: give this one a later version")
+                }
+                ([], []) => format!(
+                    "there is no migration `{name}` before this one: write the name of its file, without the version and `.rs`"
+                ),
+            };
+            let problem = up.script.problem_with_required(name, message);
+            diagnostics.push(Diagnostic::of_problem(&up.file, &problem));
+        }
     }
 }
 
@@ -293,6 +325,32 @@ mod tests {
         }
         assert_eq!(migrations[1].body(), &FolderBody::Rust { file: "migrations/9_b.rs".into() });
         assert!(matches!(migrations[2].body(), FolderBody::Sql { down: None, verify: None, .. }));
+    }
+
+    #[test]
+    fn a_required_backfill_is_a_rust_migration_before() {
+        let files: [(&str, &[u8]); 4] = [
+            ("1_a.sql", b"SELECT 1"),
+            ("2_b.rs", b""),
+            ("3_c.sql", b"-- dunlin: requires-backfill = b\nSELECT 1"),
+            (
+                "4_d.sql",
+                b"-- dunlin: requires-backfill = a\n-- dunlin: requires-backfill = e\n\
+                  -- dunlin: requires-backfill = 2_b\nSELECT 1",
+            ),
+        ];
+        let assembled = |files: &[(&str, &[u8])]| {
+            let assembled =
+                assemble("m", files.iter().map(|(name, contents)| SourceFile::new(name, contents)));
+            assembled.map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        };
+        assert_eq!(assembled(&files[..3]).unwrap().len(), 3);
+        let files = [&files[..], &[("5_e.rs", b"")]].concat();
+        assert_snapshot!(assembled(&files).unwrap_err(), @r"
+        m/4_d.sql:1:4: migration `a` is SQL, and no backfill: remove the line
+        m/4_d.sql:2:4: the backfill `e` comes after this migration: give this one a later version
+        m/4_d.sql:3:4: there is no migration `2_b` before this one: write the name of its file, without the version and `.rs`
+        ");
     }
 
     #[test]

@@ -25,6 +25,7 @@ const LONGEST_SCRIPT: usize = 1 << 30;
 pub struct Script {
     text: String,
     directives: Directives,
+    places: Places,
     statements: Vec<Statement>,
     checksums: Checksums,
 }
@@ -44,7 +45,7 @@ impl Script {
         problems.extend(problem);
         let (directives, places) = Directives::parse(&text, &tokens, &mut problems);
         check_characters(&text, &tokens, &mut problems);
-        check_directives(&text, role, &directives, places, &mut problems);
+        check_directives(&text, role, &directives, &places, &mut problems);
         if statements.is_empty() && problems.is_empty() {
             let advice = "remove it, or write `SELECT 1` if nothing is to be done";
             problems.push(Problem::at(&text, 0, format!("the file holds no statement: {advice}")));
@@ -57,7 +58,7 @@ impl Script {
         match problems.is_empty() {
             true => {
                 let checksums = Checksums::of_tokens(&text, tokens.into_iter());
-                Ok(Self { checksums, text, directives, statements })
+                Ok(Self { checksums, text, directives, places, statements })
             }
             false => {
                 problems.sort_by_key(Problem::offset);
@@ -74,6 +75,13 @@ impl Script {
     /// What the header says.
     pub fn directives(&self) -> &Directives {
         &self.directives
+    }
+
+    /// Where the header says that this backfill is required.
+    pub(crate) fn problem_with_required(&self, name: &str, message: String) -> Problem {
+        let mut required = self.directives.required_backfills().iter().zip(&self.places.required_backfills);
+        let offset = required.find(|(required, _)| *required == name).map_or(0, |(_, offset)| *offset);
+        Problem::at(&self.text, offset, message)
     }
 
     /// The statements, at least one. Their ranges are those of [`text`](Self::text).
@@ -177,12 +185,18 @@ fn check_directives(
     text: &str,
     role: Role,
     directives: &Directives,
-    places: Places,
+    places: &Places,
     problems: &mut Vec<Problem>,
 ) {
     if let (Role::Verify, Some(offset)) = (role, places.no_transaction) {
         let message = "a verify script runs in a transaction that is rolled back: remove `no-transaction`";
         problems.push(Problem::at(text, offset, message));
+    }
+    if let (Role::Down | Role::Verify, Some(offset)) = (role, places.required_backfills.first()) {
+        let message = format!(
+            "`requires-backfill` is about applying the migration, and does nothing in a {role} script: remove it"
+        );
+        problems.push(Problem::at(text, *offset, message));
     }
     let for_ever = directives.lock_timeout().is_some_and(|timeout| timeout.is_zero());
     if let (true, TransactionMode::PerMigration, Some(offset)) =

@@ -3,6 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use dunlin_core::Direct;
 use tokio_postgres::{Client, NoTls};
 
 use crate::{
@@ -122,6 +123,9 @@ async fn build(
     let migrator = blueprint.migrator();
     let migrating = dunlin_core::migrate_to(&config, NoTls, &migrator, blueprint.target);
     migrating.await.map_err(|source| Fault::Migration { source })?;
+    // Whatever a service does after its boot, a test finds it done.
+    let finishing = migrator.finish_backfills(&Direct::new(config.clone(), NoTls)).await;
+    finishing.map_err(|source| Fault::Migration { source })?;
     let inside = session::connect(&config).await;
     let inside =
         inside.map_err(|source| Fault::Connect { to: format!("the template database {name}"), source })?;

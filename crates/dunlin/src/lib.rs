@@ -68,6 +68,7 @@
 //! | `-- dunlin: no-transaction` | run the statements one by one, outside a transaction |
 //! | `-- dunlin: lock-timeout = 2s` | how long one try waits for a table's lock, instead of 200 ms |
 //! | `-- dunlin: statement-timeout = 30s` | how long a statement may run, instead of without end |
+//! | `-- dunlin: requires-backfill = name` | finish the backfill of an earlier migration first, or what [`Gate`] says instead |
 //!
 //! # Verify
 //!

@@ -10,6 +10,8 @@ mod health;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
+mod placement;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod refusals;

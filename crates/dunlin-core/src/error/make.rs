@@ -168,6 +168,23 @@ impl Error {
         Self::new(Problem::OneClientBehindPooler)
     }
 
+    pub(crate) fn gate(id: &MigrationId, backfill: &MigrationId, what: String) -> Self {
+        Self::new(Problem::Gate { id: id.clone(), backfill: backfill.clone(), what })
+    }
+
+    pub(crate) fn gate_failed(id: &MigrationId, backfill: &MigrationId, source: BoxError) -> Self {
+        let what = "has failed: mend it and run again, which goes on".to_owned();
+        Self::gate(id, backfill, what).caused_by(source)
+    }
+
+    pub(crate) fn required(id: &MigrationId, name: &str, what: &'static str) -> Self {
+        Self::new(Problem::Required { id: id.clone(), name: name.to_owned(), what })
+    }
+
+    pub(crate) fn backfill_failed(id: MigrationId, source: BoxError) -> Self {
+        Self::new(Problem::Backfill(id)).caused_by(source)
+    }
+
     pub(crate) fn migration_failed(
         id: MigrationId,
         direction: Direction,
@@ -236,8 +253,24 @@ impl Error {
     /// The reason alone, for a list of failures that names the migrations itself.
     pub(crate) fn reason(&self) -> String {
         match &self.0.problem {
-            Problem::Verify { id, location, what, .. } => format!("{id}{}: {what}", at(location)),
+            Problem::Verify { id, location, what, .. } => {
+                format!("{id}{}: {what}{}", at(location), self.causes())
+            }
             problem => problem.to_string(),
         }
+    }
+
+    /// What has led to it, for a text that stands for the error: what the server says, it says without values.
+    fn causes(&self) -> String {
+        let mut text = String::new();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            if let Some(failure) = error.downcast_ref().and_then(Failure::of) {
+                return format!("{text}: {failure}");
+            }
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
     }
 }

@@ -32,20 +32,21 @@ impl Implementation {
             Some(conditions) => quote!(::core::cfg!(all(#(#conditions),*))),
         };
         let (hooks, derived) = (quote!(::dunlin_backfill::hooks), quote!(::dunlin_backfill::derived));
-        let hook = |name: &str| {
+        let hook = |name: &str, output: TokenStream| {
             let name = Ident::new(name, proc_macro2::Span::call_site());
             quote! {
                 fn #name(
                     &self,
                     __cx: &#derived::Context<'_>,
                 ) -> impl ::core::future::Future<
-                    Output = ::core::result::Result<(), #derived::BoxError>
+                    Output = ::core::result::Result<#output, #derived::BoxError>
                 > + ::core::marker::Send {
                     #hooks::#name(self, __cx)
                 }
             }
         };
-        let (up, down, verify) = (hook("up"), hook("down"), hook("verify"));
+        let methods = ["up", "down", "verify", "backfill"].map(|name| hook(name, quote!(())));
+        let is_backfilled = hook("is_backfilled", quote!(::core::primitive::bool));
         quote! {
             #(#conditions)*
             #[automatically_derived]
@@ -58,9 +59,9 @@ impl Implementation {
                 const REVERSIBLE: ::core::primitive::bool = #is_reversible;
                 // The hooks have transactions of their own.
                 const TRANSACTION: #hooks::TransactionMode = #hooks::TransactionMode::None;
-                #up
-                #down
-                #verify
+                const BACKFILL: ::core::primitive::bool = true;
+                #(#methods)*
+                #is_backfilled
             }
         }
     }

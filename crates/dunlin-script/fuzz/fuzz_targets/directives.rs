@@ -55,8 +55,13 @@ fn header(script: &Script, role: Role) {
     let outside = (directives.transaction() == TransactionMode::None).then(|| "no-transaction".to_owned());
     let lock = lock.map(|timeout| format!("lock-timeout = {}ms", timeout.as_millis()));
     let statement = statement.map(|timeout| format!("statement-timeout = {}ms", timeout.as_millis()));
-    let lines: String =
-        [outside, lock, statement].iter().flatten().map(|line| format!("-- dunlin: {line}\n")).collect();
+    let required = directives.required_backfills().iter().map(|name| format!("requires-backfill = {name}"));
+    let lines: String = [outside, lock, statement]
+        .into_iter()
+        .flatten()
+        .chain(required)
+        .map(|line| format!("-- dunlin: {line}\n"))
+        .collect();
     let first = script.statements()[0].range().start;
     let anew = Script::parse(format!("{lines}{}", &script.text()[first..]).as_bytes(), role).unwrap();
     assert_eq!(anew.directives(), directives);

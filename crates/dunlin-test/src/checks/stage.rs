@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use dunlin_core::{HistoryTable, MigrationSet, Migrator, Report, Status, Target};
-use tokio_postgres::{Client, SimpleQueryMessage};
+use dunlin_core::{Direct, HistoryTable, MigrationSet, Migrator, Report, Status, Target};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::{checks::Subject, database::Database, error::Error, schema::Schema, scratch};
 
@@ -45,10 +45,15 @@ impl<'a> Stage<'a> {
         self.database.connect().await
     }
 
-    /// Runs the subject on a client, never on what it may know of other servers.
+    /// Runs the subject on a client, never on what it may know of other servers, with whatever its migrations put off.
     pub(crate) async fn run(&self, target: Target) -> Result<Result<Report, dunlin_core::Error>, Error> {
         let mut client = self.connect().await?;
-        Ok(self.migrator.run(&mut client, target).await)
+        let report = match self.migrator.run(&mut client, target).await {
+            Ok(report) => report,
+            Err(error) => return Ok(Err(error)),
+        };
+        let connect = Direct::new(self.database.config(), NoTls);
+        Ok(self.migrator.finish_backfills(&connect).await.map(|_| report))
     }
 
     pub(crate) async fn verify(&self) -> Result<Result<(), dunlin_core::Error>, Error> {

@@ -24,6 +24,8 @@ mod migrators;
 #[cfg(test)]
 mod provisioning;
 #[cfg(test)]
+mod put_off;
+#[cfg(test)]
 mod reuse;
 #[cfg(test)]
 mod schemas;
