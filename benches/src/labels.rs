@@ -148,7 +148,7 @@ impl Backfill for LabelsApart {
     }
 
     fn write(&self) -> Write {
-        Write::insert_into("label")
+        Write::copy_into("label")
     }
 
     fn convert(&self, sighting: &NumberedSighting) -> Result<Option<LabelApart>, RowError> {

@@ -19,6 +19,10 @@ pub(crate) struct Batch {
     changes: Box<dyn Changes>,
     columns: usize,
     pub(crate) bytes: usize,
+    /// The key that the next batch comes after, where that is not the one of the last row.
+    end: Option<Key>,
+    /// How many rows were looked at to find these.
+    pub(crate) span: usize,
     /// Whether the rows that were asked for were not all there: then nothing comes after them.
     pub(crate) is_last: bool,
 }
@@ -34,14 +38,19 @@ impl Batch {
         most: usize,
     ) -> Result<Self, Trouble> {
         let bounds = Bounds { lower: lower.is_some(), upper: upper.is_some() };
-        let statement = desk.prepare(statements.page(bounds)).await?;
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
-        let parameters = lower.into_iter().chain(upper).flat_map(Key::parameters);
-        let last: &(dyn ToSql + Sync) = &limit;
-        let parameters: Vec<_> = parameters.chain([last]).collect();
-        let rows = desk.query(&statement, &parameters).await?;
-        let is_last = rows.len() < most;
-        Ok(Self { is_last, ..Self::of(&rows, job, statements, migrator).await? })
+        if !statements.spans {
+            let rows = page(desk, statements, (lower, upper), limit).await?;
+            let is_last = rows.len() < most;
+            return Ok(Self { is_last, ..Self::of(&rows, job, statements, migrator).await? });
+        }
+        let statement = desk.prepare(statements.boundary(bounds)).await?;
+        let offset = limit.saturating_sub(1);
+        let found = desk.query_opt(&statement, &parameters((lower, upper), &offset)).await?;
+        let end = found.map(|row| Key::read(&row, 0, statements.key_parts())).transpose()?.flatten();
+        let rows = page(desk, statements, (lower, end.as_ref().or(upper)), i64::MAX).await?;
+        let batch = Self::of(&rows, job, statements, migrator).await?;
+        Ok(Self { is_last: end.is_none(), end, span: most, ..batch })
     }
 
     /// Reads those of some rows again that somebody else has written meanwhile, and that remain: from here on they are locked.
@@ -77,7 +86,8 @@ impl Batch {
         let Converted { outcomes, changes } = converted.map_err(Fault::Enrich)?;
         let bytes = rows.iter().map(SqlRow::raw_size_bytes).sum();
         let columns = job.change_columns().len();
-        Ok(Self { keys, tids, versions, outcomes, changes, columns, bytes, is_last: false })
+        let span = keys.len();
+        Ok(Self { keys, tids, versions, outcomes, changes, columns, bytes, end: None, span, is_last: false })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -115,7 +125,13 @@ impl Batch {
 
     /// The key that the next batch comes after.
     pub(crate) fn end(&self) -> Option<&Key> {
-        self.keys.last()
+        self.end.as_ref().or(self.keys.last())
+    }
+
+    /// The values of the changes, row by row.
+    pub(crate) fn values(&self) -> impl Iterator<Item = Vec<&(dyn ToSql + Sync)>> {
+        (0..self.len())
+            .filter_map(|row| (0..self.columns).map(|column| self.changes.value(row, column)).collect())
     }
 
     /// The arrays that the statement which writes takes, for some rows.
@@ -145,6 +161,26 @@ impl Batch {
             |part: usize| RawArray(rows.iter().filter_map(|row| self.keys.get(*row)?.0.get(part)).collect());
         (0..parts).map(part).collect()
     }
+}
+
+/// Asks for a page.
+async fn page(
+    desk: &mut Desk<'_>,
+    statements: &Statements,
+    (lower, upper): (Option<&Key>, Option<&Key>),
+    limit: i64,
+) -> Result<Vec<SqlRow>, Trouble> {
+    let bounds = Bounds { lower: lower.is_some(), upper: upper.is_some() };
+    let statement = desk.prepare(statements.page(bounds)).await?;
+    Ok(desk.query(&statement, &parameters((lower, upper), &limit)).await?)
+}
+
+fn parameters<'a>(
+    (lower, upper): (Option<&'a Key>, Option<&'a Key>),
+    last: &'a i64,
+) -> Vec<&'a (dyn ToSql + Sync)> {
+    let last: &(dyn ToSql + Sync) = last;
+    lower.into_iter().chain(upper).flat_map(Key::parameters).chain([last]).collect()
 }
 
 /// What a statement takes that writes.

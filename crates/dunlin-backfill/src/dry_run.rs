@@ -134,14 +134,14 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         for (key, kind) in batch.poison() {
             told.note(kind, key.text(&desk, &statements).await?);
         }
-        match (refused, batch.end()) {
+        match (refused, batch.keys.last()) {
             (Some(kind), Some(key)) => told.note(&kind, key.text(&desk, &statements).await?),
             _ => told.changed = told.changed.saturating_add(count(rows.len())),
         }
         let skipped = batch.outcomes.iter().filter(|outcome| **outcome == Outcome::Skip).count();
         told.skipped = told.skipped.saturating_add(count(skipped));
-        pace.wrote(batch.len(), batch.bytes, began.elapsed());
-        if batch.is_last && batch.len() < most {
+        pace.wrote(batch.span, batch.bytes, began.elapsed());
+        if batch.is_last {
             return Ok(told);
         }
         after = batch.end().cloned();

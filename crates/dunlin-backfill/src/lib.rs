@@ -142,6 +142,7 @@ mod statements;
 mod tables;
 mod target;
 mod trouble;
+mod write_sql;
 
 mod job;
 mod raw;

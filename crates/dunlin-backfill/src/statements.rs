@@ -3,14 +3,11 @@
 //! A source's own expressions run under the `search_path` of migrations; what is ours beside them is qualified where a name could be somebody
 //! else's. The columns of a key are compared by the operators of their type, wherever those are.
 
+use crate::Source;
 use crate::job::Job;
 use crate::shape::{KeyPart, Shape, quoted};
 use crate::write::WriteKind;
-use crate::{ChangeColumn, Source};
-
-/// What the relation of the changes calls the place of a row, and its version.
-const TID: &str = "dunlin_tid";
-const XMIN: &str = "dunlin_xmin";
+use crate::write_sql::{copy, unnested, write};
 
 /// The texts for one backfill on one table.
 #[derive(Clone, Debug)]
@@ -22,6 +19,8 @@ pub(crate) struct Statements {
     remaining: String,
     condition: String,
     filter: String,
+    /// Copies changes into a table that is filled.
+    pub(crate) copy: Option<String>,
     /// Writes changes: parameters are the arrays that [`Parameters`] names.
     pub(crate) write: String,
     pub(crate) parameters: Parameters,
@@ -29,6 +28,9 @@ pub(crate) struct Statements {
     pub(crate) arrays: usize,
     /// Whether the rows that are read stay locked until their changes are written.
     pub(crate) locks: bool,
+    /// Whether a page is a span of the key, in which whatever remains is looked for, and not the first rows that remain: a condition that
+    /// asks other tables would ask them as a whole for each page, as the planner does not know how few of the rows are wanted.
+    pub(crate) spans: bool,
 }
 
 /// What the arrays are that the statement which writes takes, in their order.
@@ -71,9 +73,14 @@ impl Statements {
                 .map(|filter| format!(" AND {}", enclosed(filter)))
                 .unwrap_or_default(),
             arrays: parameters.count(shape.key.len(), types.len()),
+            copy: copy(&kind, job.change_columns()),
             write,
             parameters,
-            locks: kind != WriteKind::Update,
+            locks: !matches!(kind, WriteKind::Update | WriteKind::Copy { .. }),
+            spans: [Some(&source.remaining), source.filter.as_ref()]
+                .into_iter()
+                .flatten()
+                .any(|sql| asks(sql)),
         }
     }
 
@@ -106,7 +113,8 @@ impl Statements {
             literal(job),
             key.collect::<Vec<_>>().join(", ")
         );
-        Self { filter, ..self }
+        // What was missed are a few rows: one question finds all.
+        Self { filter, spans: false, ..self }
     }
 
     /// Those of the rows with these keys that remain, locked. Parameters: an array for each part of the key.
@@ -229,116 +237,10 @@ pub(crate) struct Bounds {
     pub(crate) upper: bool,
 }
 
-fn write(
-    kind: &WriteKind,
-    columns: &[ChangeColumn],
-    shape: &Shape,
-    types: &[String],
-) -> (String, Parameters) {
-    let table = &shape.table;
-    let mut relation = Relation::default();
-    let by_tid = shape.is_one_heap;
-    let keys = |relation: &mut Relation| {
-        shape.key.iter().for_each(|part| relation.push(&part.name, &part.ty));
-    };
-    // Which row of the table a change is of.
-    let place = |relation: &mut Relation| {
-        if by_tid {
-            relation.push(TID, "pg_catalog.tid");
-            return format!("{table}.ctid OPERATOR(pg_catalog.=) changes.{TID}");
-        }
-        keys(relation);
-        let same = shape.key.iter().map(|part| format!("{table}.{name} = changes.{name}", name = part.name));
-        same.collect::<Vec<_>>().join(" AND ")
-    };
-    let names: Vec<String> = columns.iter().map(|column| quoted(column.name)).collect();
-    let pairs = || names.iter().zip(types);
-    match kind {
-        WriteKind::Update => {
-            let place = place(&mut relation);
-            relation.push(XMIN, "pg_catalog.xid");
-            // A column of the key may be among those that are written.
-            let set: Vec<_> = pairs()
-                .enumerate()
-                .map(|(index, (name, ty))| {
-                    relation.push(&format!("c{index}"), ty);
-                    format!("{name} = changes.c{index}")
-                })
-                .collect();
-            let sql = format!(
-                "UPDATE {table} SET {} FROM {} WHERE {place} AND {table}.xmin OPERATOR(pg_catalog.=) changes.{XMIN}",
-                set.join(", "),
-                relation.sql()
-            );
-            (sql, Parameters { keys: !by_tid, tids: by_tid, versions: true })
-        }
-        WriteKind::Delete => {
-            let place = place(&mut relation);
-            let sql = format!("DELETE FROM {table} USING {} WHERE {place}", relation.sql());
-            (sql, Parameters { keys: !by_tid, tids: by_tid, versions: false })
-        }
-        WriteKind::Insert { table: target } => {
-            pairs().for_each(|(name, ty)| relation.push(name, ty));
-            let sql = format!(
-                "INSERT INTO {target} ({}) SELECT * FROM {} ON CONFLICT DO NOTHING",
-                names.join(", "),
-                relation.sql()
-            );
-            (sql, Parameters { keys: false, tids: false, versions: false })
-        }
-        WriteKind::Sql(statement) => {
-            keys(&mut relation);
-            pairs().for_each(|(name, ty)| relation.push(name, ty));
-            let changes = format!("WITH changes AS (SELECT * FROM {})", relation.sql());
-            (joined(&changes, statement), Parameters { keys: true, tids: false, versions: false })
-        }
-    }
-}
-
-/// A relation of arrays that come as parameters.
-#[derive(Default)]
-struct Relation {
-    arrays: Vec<String>,
-    names: Vec<String>,
-}
-
-impl Relation {
-    fn push(&mut self, name: &str, ty: &str) {
-        self.names.push(name.to_owned());
-        self.arrays.push(unnested(self.names.len(), ty));
-    }
-
-    fn sql(&self) -> String {
-        format!("ROWS FROM ({}) AS changes ({})", self.arrays.join(", "), self.names.join(", "))
-    }
-}
-
-/// The members of an array that is a parameter: `unnest` of several arrays takes no qualified name.
-fn unnested(parameter: usize, ty: &str) -> String {
-    format!("pg_catalog.unnest(${parameter}::{ty}[])")
-}
-
-/// Puts `changes` before the statement, which may have a WITH of its own.
-fn joined(changes: &str, statement: &str) -> String {
-    let statement = statement.trim().trim_end_matches(';');
-    let after = |word: &str| {
-        let (head, rest) = statement.split_at_checked(word.len())?;
-        (head.eq_ignore_ascii_case(word) && rest.starts_with(char::is_whitespace)).then_some(rest)
-    };
-    match after("with") {
-        None => format!("{changes} {statement}"),
-        Some(rest) => {
-            let rest = rest.trim_start();
-            match rest.split_at_checked("recursive".len()) {
-                Some((word, rest))
-                    if word.eq_ignore_ascii_case("recursive") && rest.starts_with(char::is_whitespace) =>
-                {
-                    format!("{}, {rest}", changes.replacen("WITH", "WITH RECURSIVE", 1))
-                }
-                _ => format!("{changes}, {rest}"),
-            }
-        }
-    }
+/// Whether an expression asks a table.
+fn asks(sql: &str) -> bool {
+    let mut words = sql.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.any(|word| word.eq_ignore_ascii_case("select"))
 }
 
 /// A program's expression, which may end in a comment.
@@ -371,18 +273,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_keeps_its_own_with() {
-        let changes = "WITH changes AS (SELECT 1)";
-        assert_eq!(joined(changes, "DELETE FROM a;"), "WITH changes AS (SELECT 1) DELETE FROM a");
-        assert_eq!(
-            joined(changes, " with\n b AS (SELECT 2) SELECT 3 "),
-            "WITH changes AS (SELECT 1), b AS (SELECT 2) SELECT 3"
-        );
-        assert_eq!(
-            joined(changes, "WITH RECURSIVE b AS (SELECT 2) SELECT 3"),
-            "WITH RECURSIVE changes AS (SELECT 1),  b AS (SELECT 2) SELECT 3"
-        );
-        assert_eq!(joined(changes, "without"), "WITH changes AS (SELECT 1) without");
+    fn a_condition_with_a_select_asks_a_table() {
+        assert!(asks("NOT EXISTS (SELECT FROM others WHERE others.id = people.id)"));
+        assert!(asks("id NOT IN(select id from others)"));
+        assert!(!asks("selected IS NULL AND re_select < 3"));
     }
 
     #[test]

@@ -15,7 +15,9 @@ use crate::write::WriteKind;
 pub(crate) async fn types(client: &Client, job: &dyn Job, shape: &Shape) -> Result<Vec<String>, Trouble> {
     let kind = job.write().0;
     let target = match &kind {
-        WriteKind::Insert { table } => Some((table.clone(), columns_of(client, table).await?)),
+        WriteKind::Insert { table } | WriteKind::Copy { table } => {
+            Some((table.clone(), columns_of(client, table).await?))
+        }
         WriteKind::Update | WriteKind::Delete | WriteKind::Sql(_) => None,
     };
     let ty = |column: &crate::ChangeColumn| {

@@ -38,6 +38,8 @@ pub(crate) struct Worker<'a> {
     stripes: Stripes,
     /// Whether it was seen that what is written makes `remaining` false.
     is_proven: bool,
+    /// Whether what is copied has never met a row that was there.
+    can_copy: bool,
     /// Tries to be counted with the next batch.
     retried: i64,
     tries: u32,
@@ -71,8 +73,9 @@ impl<'a> Worker<'a> {
             }
         };
         let columns = shop.job.change_columns().iter().map(|column| column.name);
-        let can_help =
-            !shop.ledger.statements.locks && shop.shape.is_one_heap && !shop.shape.is_indexed(columns);
+        let can_help = shop.ledger.statements.parameters.versions
+            && shop.shape.is_one_heap
+            && !shop.shape.is_indexed(columns);
         Ok(Self {
             shop,
             name,
@@ -81,6 +84,7 @@ impl<'a> Worker<'a> {
             pace: Pace::new(shop.settings.batch_time),
             stripes: Stripes::new(shop.settings.stripes, can_help),
             is_proven: false,
+            can_copy: true,
             retried: 0,
             tries: 0,
             is_back: false,
@@ -291,9 +295,10 @@ impl<'a> Worker<'a> {
 
     /// Writes a batch and reads the next one meanwhile.
     async fn write_and_read(&mut self, lease: &mut Lease, batch: &Batch) -> Result<Step, Trouble> {
-        let Self { shop, writer, reader, pace, stripes, is_proven, retried, .. } = self;
+        let Self { shop, writer, reader, pace, stripes, is_proven, can_copy, retried, .. } = self;
         let began = Instant::now();
-        let mut writing = Writing { shop, desk: writer, is_proven, retried: std::mem::take(retried) };
+        let retried = std::mem::take(retried);
+        let mut writing = Writing { shop, desk: writer, is_proven, can_copy, retried };
         let count = stripes.count(batch.changes());
         let end = batch.end().cloned();
         let bounds = lease.clone();
@@ -306,7 +311,7 @@ impl<'a> Worker<'a> {
         let (written, next) = join(writing.batch(lease, batch, count), next).await;
         let Written { updated, hot, goes_on } = written?;
         stripes.wrote(count, updated, hot);
-        pace.wrote(batch.len(), batch.bytes, began.elapsed());
+        pace.wrote(batch.span, batch.bytes, began.elapsed());
         // What went wrong with reading goes wrong again, and then it is looked after.
         Ok(Step { next: next.and_then(Result::ok), is_last: batch.is_last, goes_on })
     }
@@ -322,11 +327,12 @@ impl<'a> Worker<'a> {
             shop: self.shop,
             desk: &mut self.writer,
             is_proven: &mut self.is_proven,
+            can_copy: &mut self.can_copy,
             retried: std::mem::take(&mut self.retried),
         };
         match writing.whole(lease, &batch).await {
             Ok(Written { goes_on, .. }) => {
-                self.pace.wrote(batch.len(), batch.bytes, began.elapsed());
+                self.pace.wrote(batch.span, batch.bytes, began.elapsed());
                 Ok(Step { next: None, is_last: batch.is_last, goes_on })
             }
             Err(trouble) => Err((trouble, Some(batch))),
@@ -345,6 +351,7 @@ impl<'a> Worker<'a> {
             shop: self.shop,
             desk: &mut self.writer,
             is_proven: &mut self.is_proven,
+            can_copy: &mut self.can_copy,
             retried: std::mem::take(&mut self.retried),
         };
         writing.poisoned(lease, batch, &kind).await

@@ -1,9 +1,11 @@
 //! Writes a batch, and with it how far the work is.
 
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{Kind, ToSql, Type};
 
 use crate::Settings;
 use crate::batch::{Arrays, Batch};
@@ -12,7 +14,7 @@ use crate::error::Fault;
 use crate::key::Key;
 use crate::ledger::{Counts, FIRST_PASS, Lease, Ledger};
 use crate::shop::Shop;
-use crate::trouble::Trouble;
+use crate::trouble::{Remedy, Trouble};
 
 /// What came of writing a batch.
 #[derive(Default)]
@@ -37,6 +39,16 @@ fn fenced<'a>(ledger: &'a Ledger, lease: &'a Lease, arrays: &'a Arrays<'_>) -> V
     arrays.parameters().into_iter().chain(own).collect()
 }
 
+async fn copy_all(
+    mut writer: Pin<&mut BinaryCopyInWriter>,
+    batch: &Batch,
+) -> Result<(), tokio_postgres::Error> {
+    for values in batch.values() {
+        writer.as_mut().write(&values).await?;
+    }
+    writer.finish().await.map(drop)
+}
+
 /// Rows that somebody else has written meanwhile: so many still remained, and so many of them were changed.
 struct Moved {
     read: usize,
@@ -50,6 +62,7 @@ pub(crate) struct Writing<'a, 'b> {
     pub(crate) shop: &'a Shop<'a>,
     pub(crate) desk: &'a mut Desk<'b>,
     pub(crate) is_proven: &'a mut bool,
+    pub(crate) can_copy: &'a mut bool,
     /// Tries to be counted with what is written.
     pub(crate) retried: i64,
 }
@@ -67,8 +80,24 @@ impl Writing<'_, '_> {
             self.desk.begin(limits).await?;
             return self.whole(lease, batch).await;
         }
+        if let (Some(copy), true) = (&self.shop.ledger.statements.copy, *self.can_copy) {
+            self.desk.begin(limits).await?;
+            match self.copied(lease, batch, copy).await {
+                // Some of the rows are there already, or can't be: the server says of which it is true when they are inserted.
+                Err(trouble) if trouble.remedy() == Remedy::Bisect => {
+                    *self.can_copy = false;
+                    self.desk.roll_back().await?;
+                    self.desk.begin(limits).await?;
+                    return self.whole(lease, batch).await;
+                }
+                written => return written,
+            }
+        }
         self.desk.limit(limits).await?;
-        let mut written = self.striped(lease, batch, stripes).await?;
+        let mut written = match batch.changes() {
+            0 => Written::default(),
+            _ => self.striped(lease, batch, stripes).await?,
+        };
         let changes = u64::try_from(batch.changes()).unwrap_or(u64::MAX);
         // The rows without a change, and those that somebody else has done meanwhile, or deleted.
         let mut others = batch.len().saturating_sub(batch.changes());
@@ -89,6 +118,33 @@ impl Writing<'_, '_> {
         let updated = i64::try_from(written.updated).unwrap_or(i64::MAX);
         (self.shop.tell)(Counts { processed: updated.saturating_add(others), changed: updated, ..counts });
         Ok(Written { goes_on, ..written })
+    }
+
+    /// Copies the changes of a batch into the table that is filled, in one transaction, which has begun, and commits.
+    async fn copied(&mut self, lease: &mut Lease, batch: &Batch, copy: &str) -> Result<Written, Trouble> {
+        let changes = batch.changes();
+        if changes > 0 {
+            // The members of the arrays that would be inserted.
+            let insert = self.desk.prepare(self.shop.ledger.statements.write.clone()).await?;
+            let member = |ty: &Type| match ty.kind() {
+                Kind::Array(member) => member.clone(),
+                _ => ty.clone(),
+            };
+            let types: Vec<_> = insert.params().iter().map(member).collect();
+            let writer = pin!(BinaryCopyInWriter::new(self.desk.copy_in(copy).await?, &types));
+            copy_all(writer, batch).await?;
+        }
+        let processed = match lease.pass {
+            FIRST_PASS => batch.len(),
+            _ => changes,
+        };
+        let [processed, changed] = [processed, changes].map(|rows| i64::try_from(rows).unwrap_or(i64::MAX));
+        let counts = Counts { processed, changed, batches: 1, ..Counts::default() };
+        let (goes_on, _) = self.fence(lease, &counts, batch.end()).await?;
+        self.desk.commit().await?;
+        lease.cursor = batch.end().cloned().or(lease.cursor.take());
+        (self.shop.tell)(counts);
+        Ok(Written { updated: u64::try_from(changed).unwrap_or_default(), hot: 0, goes_on })
     }
 
     /// Writes the changes of a batch, each stripe in a transaction of its own, all in one flight: the server has something to do while the
@@ -247,7 +303,7 @@ impl Writing<'_, '_> {
         batch: &Batch,
         kind: &str,
     ) -> Result<(), Trouble> {
-        let Some(key) = batch.end() else { return Ok(()) };
+        let Some(key) = batch.keys.last() else { return Ok(()) };
         self.desk.begin(limits(&self.shop.settings, 1)).await?;
         let quarantined = self.note(key, kind).await?;
         let processed = if lease.pass == FIRST_PASS { 1 } else { quarantined };

@@ -2,6 +2,8 @@
 
 // Helpers may unwrap as tests may: clippy's `allow-unwrap-in-tests` goes by this attribute.
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod dry_run;
 #[cfg(test)]
 mod fills;

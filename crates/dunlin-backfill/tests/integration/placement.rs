@@ -99,7 +99,7 @@ async fn what_is_put_off_is_done_after_the_boot() {
     assert_eq!(boot(&database, &migrator).await.unwrap(), [0; 0], "it is applied");
     let error = migrator.verify(&mut client).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Verify);
-    assert_snapshot!(causes(&error), @"1 of 1 migrations do not verify: 1 (fill): its Rust code says so");
+    assert_snapshot!(causes(&error), @"1 of 1 migrations do not verify: 1 (fill): its Rust code says so: backfill fill: 3000 rows still have to be changed, the first with the key (10): it is not finished, `Migrator::finish_backfills` works on it until it is");
 
     assert_eq!(finish(&database, &migrator).await.unwrap(), [1]);
     assert_eq!(number(&client, LEFT).await, 0);
