@@ -1,6 +1,10 @@
+use std::time::{Duration, Instant};
+
 use dunlin_core::Migrator;
-use tokio_postgres::Row as SqlRow;
+use futures_util::future::join3;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error as SqlError, Row as SqlRow};
 
 use crate::desk::Desk;
 use crate::error::Fault;
@@ -13,7 +17,6 @@ use crate::trouble::Trouble;
 /// Some rows that were read together, and what becomes of them.
 pub(crate) struct Batch {
     pub(crate) keys: Vec<Key>,
-    tids: Vec<Raw>,
     versions: Vec<Raw>,
     pub(crate) outcomes: Vec<Outcome>,
     changes: Box<dyn Changes>,
@@ -48,7 +51,8 @@ impl Batch {
         let offset = limit.saturating_sub(1);
         let found = desk.query_opt(&statement, &parameters((lower, upper), &offset)).await?;
         let end = found.map(|row| Key::read(&row, 0, statements.key_parts())).transpose()?.flatten();
-        let rows = page(desk, statements, (lower, end.as_ref().or(upper)), i64::MAX).await?;
+        let rows =
+            span(desk, statements, (lower, end.as_ref().or(upper)), most, job.settings().batch_time).await?;
         let batch = Self::of(&rows, job, statements, migrator).await?;
         Ok(Self { is_last: end.is_none(), end, span: most, ..batch })
     }
@@ -76,18 +80,17 @@ impl Batch {
         migrator: &Migrator,
     ) -> Result<Self, Trouble> {
         let parts = statements.key_parts();
-        let (mut keys, mut tids, mut versions) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut keys, mut versions) = (Vec::new(), Vec::new());
         for row in rows {
             keys.push(Key::read(row, 0, parts)?.ok_or(Trouble::Fenced)?);
-            tids.push(row.try_get(parts)?);
-            versions.push(row.try_get(parts.saturating_add(1))?);
+            versions.push(row.try_get(parts)?);
         }
         let converted = job.convert(rows, statements.own_columns(), migrator).await;
         let Converted { outcomes, changes } = converted.map_err(Fault::Enrich)?;
         let bytes = rows.iter().map(SqlRow::raw_size_bytes).sum();
         let columns = job.change_columns().len();
         let span = keys.len();
-        Ok(Self { keys, tids, versions, outcomes, changes, columns, bytes, end: None, span, is_last: false })
+        Ok(Self { keys, versions, outcomes, changes, columns, bytes, end: None, span, is_last: false })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,16 +101,6 @@ impl Batch {
     pub(crate) fn stripe(&self, stripe: usize, of: usize) -> Vec<usize> {
         let changed = self.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome == Outcome::Change);
         changed.map(|(row, _)| row).skip(stripe).step_by(of.max(1)).collect()
-    }
-
-    /// Of some rows those that are the first of their page.
-    pub(crate) fn one_of_each_page(&self, rows: &[usize]) -> Vec<usize> {
-        let mut last: Option<&[u8]> = None;
-        let is_first = |row: &&usize| {
-            let page = self.tids.get(**row).and_then(Raw::page);
-            std::mem::replace(&mut last, page) != page
-        };
-        rows.iter().filter(is_first).copied().collect()
     }
 
     /// How many rows have a change.
@@ -145,10 +138,8 @@ impl Batch {
         if parameters.keys {
             raw.extend(self.key_arrays(rows, parts));
         }
-        for values in [(parameters.tids, &self.tids), (parameters.versions, &self.versions)] {
-            if let (true, values) = values {
-                raw.push(RawArray(rows.iter().filter_map(|row| values.get(*row)).collect()));
-            }
+        if parameters.versions {
+            raw.push(RawArray(rows.iter().filter_map(|row| self.versions.get(*row)).collect()));
         }
         let changes =
             (0..self.columns).map(|column| ChangeArray { changes: &*self.changes, rows, column }).collect();
@@ -161,6 +152,35 @@ impl Batch {
             |part: usize| RawArray(rows.iter().filter_map(|row| self.keys.get(*row)?.0.get(part)).collect());
         (0..parts).map(part).collect()
     }
+}
+
+/// Asks for all that remains in a span of so many rows. One flight.
+async fn span(
+    desk: &mut Desk<'_>,
+    statements: &Statements,
+    bounds: (Option<&Key>, Option<&Key>),
+    rows: usize,
+    limit: Duration,
+) -> Result<Vec<SqlRow>, Trouble> {
+    let began = Instant::now();
+    let Some((set, put_back)) = desk.joins.settings(limit, statements.locks) else {
+        let read = page(desk, statements, bounds, i64::MAX).await?;
+        desk.joins.took(rows, began.elapsed());
+        return Ok(read);
+    };
+    let sql = statements.page(Bounds { lower: bounds.0.is_some(), upper: bounds.1.is_some() });
+    let statement = desk.prepare(sql).await?;
+    let parameters = parameters(bounds, &i64::MAX);
+    let asked = desk.query(&statement, &parameters);
+    let (set, read, put_back) = join3(desk.batch_execute(&set), asked, desk.batch_execute(&put_back)).await;
+    set?;
+    if read.as_ref().err().and_then(SqlError::code) == Some(&SqlState::QUERY_CANCELED) {
+        desk.joins.cut_off();
+    }
+    let read = read?;
+    put_back?;
+    desk.joins.took(rows, began.elapsed());
+    Ok(read)
 }
 
 /// Asks for a page.

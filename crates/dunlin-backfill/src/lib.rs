@@ -135,6 +135,7 @@ mod pace;
 mod striping;
 
 mod claim;
+mod joins;
 mod key;
 mod ledger;
 mod shape;

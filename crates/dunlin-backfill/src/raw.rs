@@ -13,13 +13,6 @@ type BoxError = Box<dyn StdError + Sync + Send>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raw(Box<[u8]>);
 
-impl Raw {
-    /// The page, if it is the place of a row: its number comes first.
-    pub(crate) fn page(&self) -> Option<&[u8]> {
-        self.0.get(..4)
-    }
-}
-
 impl<'a> FromSql<'a> for Raw {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
         Ok(Self(raw.into()))

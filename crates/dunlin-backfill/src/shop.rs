@@ -54,11 +54,11 @@ impl<'a> Shop<'a> {
     pub(crate) async fn desks(&self) -> Result<(Desk<'a>, Option<Desk<'a>>), Trouble> {
         let Some(connect) = self.connect else { return Ok((Desk::lent(self.client).await?, None)) };
         let writer = Desk::own(open(self.migrator, connect).await?).await?;
-        let reader = match self.ledger.statements.locks {
-            true => None,
-            false => Some(Desk::own(open(self.migrator, connect).await?).await?),
-        };
-        Ok((writer, reader))
+        if self.ledger.statements.locks {
+            return Ok((writer, None));
+        }
+        let reader = Desk::own(open(self.migrator, connect).await?).await?;
+        Ok((writer.plan_once().await?, Some(reader)))
     }
 }
 

@@ -14,7 +14,7 @@ use crate::write_sql::{copy, unnested, write};
 pub(crate) struct Statements {
     table: String,
     key: Vec<KeyPart>,
-    /// What a page selects: the key, the place, the version, then what the row reads.
+    /// What a page selects: the key, the version, then what the row reads.
     columns: String,
     remaining: String,
     condition: String,
@@ -37,16 +37,13 @@ pub(crate) struct Statements {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parameters {
     pub(crate) keys: bool,
-    pub(crate) tids: bool,
     pub(crate) versions: bool,
 }
 
 impl Parameters {
     fn count(self, key_parts: usize, columns: usize) -> usize {
         let keys = if self.keys { key_parts } else { 0 };
-        [usize::from(self.tids), usize::from(self.versions), columns]
-            .into_iter()
-            .fold(keys, usize::saturating_add)
+        usize::from(self.versions).saturating_add(columns).saturating_add(keys)
     }
 }
 
@@ -57,7 +54,7 @@ impl Statements {
             None => format!("{}.{}", shape.table, quoted(column.name)),
         });
         let own = shape.key.iter().map(|part| format!("{}.{}", shape.table, part.name));
-        let own = own.chain([format!("{}.ctid", shape.table), format!("{}.xmin", shape.table)]);
+        let own = own.chain([format!("{}.xmin", shape.table)]);
         let columns = own.chain(reads).collect::<Vec<_>>().join(", ");
         let kind = job.write().0;
         let (write, parameters) = write(&kind, job.change_columns(), shape, types);
@@ -86,7 +83,7 @@ impl Statements {
 
     /// How many columns a page has before those of the row.
     pub(crate) fn own_columns(&self) -> usize {
-        self.key.len().saturating_add(2)
+        self.key.len().saturating_add(1)
     }
 
     /// The rows that remain within these bounds, in the order of the key. Parameters: the key that they come after, the last one, how many.
@@ -128,12 +125,6 @@ impl Statements {
             self.filter,
             self.alias(),
         )
-    }
-
-    /// Looks the rows with these keys up, by the index: one of a page is enough to have the page pruned. A row that is found by its place
-    /// (a TID scan) is none that prunes.
-    pub(crate) fn prune(&self) -> String {
-        format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", self.table, self.among(1))
     }
 
     /// How many of the rows with these keys remain.

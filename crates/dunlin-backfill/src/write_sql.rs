@@ -5,8 +5,7 @@ use crate::shape::{Shape, quoted};
 use crate::statements::Parameters;
 use crate::write::WriteKind;
 
-/// What the relation of the changes calls the place of a row, and its version.
-const TID: &str = "dunlin_tid";
+/// What the relation of the changes calls the version of a row.
 const XMIN: &str = "dunlin_xmin";
 
 /// Copies rows into the table that is filled, if it is that.
@@ -25,16 +24,11 @@ pub(crate) fn write(
 ) -> (String, Parameters) {
     let table = &shape.table;
     let mut relation = Relation::default();
-    let by_tid = shape.is_one_heap;
     let keys = |relation: &mut Relation| {
         shape.key.iter().for_each(|part| relation.push(&part.name, &part.ty));
     };
     // Which row of the table a change is of.
     let place = |relation: &mut Relation| {
-        if by_tid {
-            relation.push(TID, "pg_catalog.tid");
-            return format!("{table}.ctid OPERATOR(pg_catalog.=) changes.{TID}");
-        }
         keys(relation);
         let same = shape.key.iter().map(|part| format!("{table}.{name} = changes.{name}", name = part.name));
         same.collect::<Vec<_>>().join(" AND ")
@@ -58,12 +52,12 @@ pub(crate) fn write(
                 set.join(", "),
                 relation.sql()
             );
-            (sql, Parameters { keys: !by_tid, tids: by_tid, versions: true })
+            (sql, Parameters { keys: true, versions: true })
         }
         WriteKind::Delete => {
             let place = place(&mut relation);
             let sql = format!("DELETE FROM {table} USING {} WHERE {place}", relation.sql());
-            (sql, Parameters { keys: !by_tid, tids: by_tid, versions: false })
+            (sql, Parameters { keys: true, versions: false })
         }
         WriteKind::Insert { table: target } | WriteKind::Copy { table: target } => {
             pairs().for_each(|(name, ty)| relation.push(name, ty));
@@ -72,13 +66,13 @@ pub(crate) fn write(
                 names.join(", "),
                 relation.sql()
             );
-            (sql, Parameters { keys: false, tids: false, versions: false })
+            (sql, Parameters { keys: false, versions: false })
         }
         WriteKind::Sql(statement) => {
             keys(&mut relation);
             pairs().for_each(|(name, ty)| relation.push(name, ty));
             let changes = format!("WITH changes AS (SELECT * FROM {})", relation.sql());
-            (joined(&changes, statement), Parameters { keys: true, tids: false, versions: false })
+            (joined(&changes, statement), Parameters { keys: true, versions: false })
         }
     }
 }
@@ -97,7 +91,8 @@ impl Relation {
     }
 
     fn sql(&self) -> String {
-        format!("ROWS FROM ({}) AS changes ({})", self.arrays.join(", "), self.names.join(", "))
+        // Functions in a list of columns go through the rows together, and nothing is kept of them.
+        format!("(SELECT {}) AS changes ({})", self.arrays.join(", "), self.names.join(", "))
     }
 }
 

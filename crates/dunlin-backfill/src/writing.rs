@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::join_all;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{Kind, ToSql, Type};
 
@@ -153,25 +153,14 @@ impl Writing<'_, '_> {
     async fn striped(&mut self, lease: &Lease, batch: &Batch, stripes: usize) -> Result<Written, Trouble> {
         let ledger = &self.shop.ledger;
         let statements = &ledger.statements;
-        let prune = self.desk.prepare(statements.prune()).await?;
         let write = self.desk.prepare(ledger.write(self.shop.shape.oid)).await?;
         let desk = &*self.desk;
         let one = |stripe: usize| {
-            let (prune, write) = (&prune, &write);
+            let write = &write;
             async move {
                 let rows = batch.stripe(stripe, stripes);
-                // What the stripe before has left dead makes room for the new versions of these rows.
-                let pages = if stripe > 0 { batch.one_of_each_page(&rows) } else { Vec::new() };
-                let keys = batch.key_arrays(&pages, statements.key_parts());
-                let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
-                let pruned = async {
-                    if pages.is_empty() { Ok(()) } else { desk.query(prune, &keys).await.map(drop) }
-                };
                 let arrays = batch.arrays(&rows, statements.parameters, statements.key_parts());
-                let parameters = fenced(ledger, lease, &arrays);
-                let (pruned, written) = join(pruned, desk.query_one(write, &parameters)).await;
-                pruned?;
-                let written = written?;
+                let written = desk.query_one(write, &fenced(ledger, lease, &arrays)).await?;
                 Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
             }
         };

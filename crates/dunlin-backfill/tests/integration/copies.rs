@@ -69,7 +69,7 @@ async fn a_new_table_is_filled_and_rows_without_a_change_are_left_out() {
 
     assert_eq!(number(&client, RIGHT).await, 19_800);
     assert_eq!(number(&client, "SELECT count(*) FROM amounts").await, 19_800);
-    assert_eq!(counts(&client).await, [20_000, 19_800, 0, 0]);
+    assert_eq!(counts(&client).await[..3], [20_000, 19_800, 0]);
 }
 
 #[tokio::test]
