@@ -15,8 +15,10 @@ pub(crate) struct Shape {
     /// As SQL names it, with its schema.
     pub(crate) table: String,
     pub(crate) key: Vec<KeyPart>,
-    /// Whether `ctid` tells its rows from each other: not where it has partitions or children.
+    /// Whether all its rows are in one file: not where it has partitions or children.
     pub(crate) is_one_heap: bool,
+    /// Whether rows that follow each other by the key lie on the same page, as far as the server's statistics know.
+    pub(crate) is_in_order: bool,
     /// How many rows the planner believes that it has, or those that it has at least by its size, if it was never analyzed.
     pub(crate) estimate: i64,
     /// All columns, with their types.
@@ -59,11 +61,13 @@ impl Shape {
         let columns = columns(client, oid).await?;
         let key = key(client, oid, source, &columns).await?;
         let has_children: bool = found.try_get(4)?;
+        let is_in_order = is_in_order(client, oid, key.first()).await?;
         Ok(Self {
             oid,
             table: found.try_get(2)?,
             key,
             is_one_heap: kind == "r" && !has_children,
+            is_in_order,
             estimate: found.try_get(3)?,
             columns: columns.into_iter().map(|(name, column)| (name, column.ty)).collect(),
             indexed: indexed(client, oid).await?,
@@ -93,6 +97,18 @@ async fn columns(client: &Client, oid: u32) -> Result<BTreeMap<String, Column>, 
     rows.iter()
         .map(|row| Ok((row.try_get(0)?, Column { ty: row.try_get(1)?, is_null: row.try_get(2)? })))
         .collect()
+}
+
+/// Looks how the order of the key's first column goes with that of the table.
+async fn is_in_order(client: &Client, oid: u32, key: Option<&KeyPart>) -> Result<bool, Trouble> {
+    let sql = "SELECT pg_catalog.abs(s.correlation) < 0.5 FROM pg_catalog.pg_stats AS s \
+               JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schemaname \
+               JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.tablename \
+               WHERE c.oid = $1 AND ARRAY[s.attname::text] = pg_catalog.parse_ident($2) AND NOT s.inherited";
+    let Some(key) = key else { return Ok(true) };
+    let found = client.query_opt(sql, &[&oid, &key.name]).await?;
+    let is_scattered: Option<bool> = found.map(|row| row.try_get(0)).transpose()?.flatten();
+    Ok(!is_scattered.unwrap_or_default())
 }
 
 /// The columns of the key: the primary key's, or those that the source names, which a unique index must have.

@@ -75,6 +75,7 @@ impl<'a> Worker<'a> {
         let columns = shop.job.change_columns().iter().map(|column| column.name);
         let can_help = shop.ledger.statements.parameters.versions
             && shop.shape.is_one_heap
+            && shop.shape.is_in_order
             && !shop.shape.is_indexed(columns);
         Ok(Self {
             shop,

@@ -88,3 +88,26 @@ async fn the_inverse_undoes_it_and_it_can_be_done_again() {
     migrate(&database, Fill).await.unwrap();
     assert_eq!(counts(&client).await[..3], [3_000, 3_000, 0]);
 }
+
+/// How many transactions have written rows, and how many batches there were.
+async fn transactions(client: &tokio_postgres::Client) -> (i64, i64) {
+    let written = number(client, "SELECT count(DISTINCT xmin::text) FROM people").await;
+    (written, number(client, "SELECT batches FROM dunlin_history_backfills").await)
+}
+
+#[tokio::test]
+async fn a_batch_is_striped_where_its_rows_share_pages_and_only_there() {
+    let (database, client) = people(30_000).await;
+    migrate(&database, Fill).await.unwrap();
+    let (transactions_in_order, batches) = transactions(&client).await;
+    assert!(transactions_in_order > 2 * batches, "{transactions_in_order} for {batches}");
+
+    let (database, client) = people(30_000).await;
+    // The same rows, anywhere.
+    let scatter = "CREATE TABLE anywhere (LIKE people INCLUDING ALL); INSERT INTO anywhere SELECT * FROM people ORDER BY md5(id::text); \
+                   DROP TABLE people; ALTER TABLE anywhere RENAME TO people; ANALYZE people";
+    client.batch_execute(scatter).await.unwrap();
+    migrate(&database, Fill).await.unwrap();
+    let (scattered, batches) = transactions(&client).await;
+    assert!(scattered <= batches, "{scattered} for {batches}");
+}
