@@ -11,7 +11,8 @@ use crate::error::Fault;
 use crate::job::{Changes, Converted, Job, Outcome};
 use crate::key::Key;
 use crate::raw::{ChangeArray, Raw, RawArray};
-use crate::statements::{Bounds, Parameters, Statements};
+use crate::statements::{Parameters, Statements};
+use crate::track::Bounds;
 use crate::trouble::Trouble;
 
 /// Some rows that were read together, and what becomes of them.
@@ -47,10 +48,15 @@ impl Batch {
             let is_last = rows.len() < most;
             return Ok(Self { is_last, ..Self::of(&rows, job, statements, migrator).await? });
         }
-        let statement = desk.prepare(statements.boundary(bounds)).await?;
-        let offset = limit.saturating_sub(1);
-        let found = desk.query_opt(&statement, &parameters((lower, upper), &offset)).await?;
-        let end = found.map(|row| Key::read(&row, 0, statements.key_parts())).transpose()?.flatten();
+        let end = match statements.track.reckon(lower, upper, most) {
+            Some(end) => end,
+            None => {
+                let statement = desk.prepare(statements.track.boundary(bounds)).await?;
+                let offset = limit.saturating_sub(1);
+                let found = desk.query_opt(&statement, &parameters((lower, upper), &offset)).await?;
+                found.map(|row| Key::read(&row, 0, statements.track.len())).transpose()?.flatten()
+            }
+        };
         let rows =
             span(desk, statements, (lower, end.as_ref().or(upper)), most, job.settings().batch_time).await?;
         let batch = Self::of(&rows, job, statements, migrator).await?;
@@ -67,7 +73,7 @@ impl Batch {
         migrator: &Migrator,
     ) -> Result<Self, Trouble> {
         let statement = desk.prepare(statements.moved()).await?;
-        let keys = self.key_arrays(rows, statements.key_parts());
+        let keys = self.key_arrays(rows, statements.key.len());
         let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
         let rows = desk.query(&statement, &keys).await?;
         Self::of(&rows, job, statements, migrator).await
@@ -79,7 +85,7 @@ impl Batch {
         statements: &Statements,
         migrator: &Migrator,
     ) -> Result<Self, Trouble> {
-        let parts = statements.key_parts();
+        let parts = statements.key.len();
         let (mut keys, mut versions) = (Vec::new(), Vec::new());
         for row in rows {
             keys.push(Key::read(row, 0, parts)?.ok_or(Trouble::Fenced)?);
@@ -163,7 +169,8 @@ async fn span(
     limit: Duration,
 ) -> Result<Vec<SqlRow>, Trouble> {
     let began = Instant::now();
-    let Some((set, put_back)) = desk.joins.settings(limit, statements.locks) else {
+    let settings = desk.joins.settings(limit, statements.locks).filter(|_| statements.asks);
+    let Some((set, put_back)) = settings else {
         let read = page(desk, statements, bounds, i64::MAX).await?;
         desk.joins.took(rows, began.elapsed());
         return Ok(read);

@@ -6,8 +6,8 @@ use tokio_postgres::types::ToSql;
 use crate::error::Fault;
 use crate::key::Key;
 use crate::ledger::{FIRST_PASS, Lease, Ledger, NEW_PASS};
-use crate::statements::Bounds;
 use crate::tables::Tables;
+use crate::track::Bounds;
 use crate::trouble::Trouble;
 
 /// A pass in which nothing was changed is the last one. Somebody who writes rows in the old way all the time could keep it from ever coming.
@@ -39,12 +39,9 @@ impl Ledger {
 
     async fn claim_within(&self, client: &Client, worker: &str) -> Result<Claim, Trouble> {
         let Tables { jobs, ranges, .. } = &self.tables;
-        let keys = self.statements.key_parts();
         let sql = format!(
-            "SELECT state, wanted, pass, is_handed_out, ranges, settled_at, failure, {}, {} FROM {jobs} \
-             WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE",
-            self.statements.read_key("frontier"),
-            self.statements.read_key("upper"),
+            "SELECT state, wanted, pass, is_handed_out, ranges, settled_at, failure FROM {jobs} \
+             WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE"
         );
         let Some(row) = client.query_opt(&sql, &[&self.job]).await? else {
             return Err(Fault::Forgotten.into());
@@ -70,8 +67,16 @@ impl Ledger {
             {
                 return Ok(Claim::Wait);
             }
-            let frontier = Key::read(&row, 7, keys)?;
-            let upper = Key::read(&row, keys.saturating_add(7), keys)?;
+            // Of which types they are depends on the pass.
+            let track = &self.of(pass).track;
+            let sql = format!(
+                "SELECT {}, {} FROM {jobs} WHERE name OPERATOR(pg_catalog.=) $1",
+                track.read("frontier"),
+                track.read("upper")
+            );
+            let ends = client.query_one(&sql, &[&self.job]).await?;
+            let frontier = Key::read(&ends, 0, track.len())?;
+            let upper = Key::read(&ends, track.len(), track.len())?;
             return self.hand_out(client, worker, row.try_get(4)?, pass, frontier, upper).await;
         }
         let left = format!("SELECT EXISTS (SELECT FROM {ranges} WHERE job OPERATOR(pg_catalog.=) $1)");
@@ -83,6 +88,7 @@ impl Ledger {
 
     async fn take_over(&self, client: &Client, worker: &str, pass: i32) -> Result<Option<Lease>, Trouble> {
         let ranges = &self.tables.ranges;
+        let track = &self.of(pass).track;
         let sql = format!(
             "UPDATE {ranges} AS r SET token = r.token OPERATOR(pg_catalog.+) 1, worker = $2, pid = pg_catalog.pg_backend_pid(), leased_until = {until} \
              FROM (SELECT number AS taken FROM {ranges} WHERE job OPERATOR(pg_catalog.=) $1 \
@@ -92,11 +98,11 @@ impl Ledger {
              WHERE r.job OPERATOR(pg_catalog.=) $1 AND r.number OPERATOR(pg_catalog.=) t.taken \
              RETURNING r.number, r.token, {cursor}, {upper}",
             until = self.until(),
-            cursor = self.statements.read_key("r.cursor"),
-            upper = self.statements.read_key("r.upper"),
+            cursor = track.read("r.cursor"),
+            upper = track.read("r.upper"),
         );
         let Some(row) = client.query_opt(&sql, &[&self.job, &worker]).await? else { return Ok(None) };
-        let keys = self.statements.key_parts();
+        let keys = track.len();
         Ok(Some(Lease {
             number: row.try_get(0)?,
             token: row.try_get(1)?,
@@ -117,12 +123,12 @@ impl Ledger {
         frontier: Option<Key>,
         upper: Option<Key>,
     ) -> Result<Claim, Trouble> {
-        let Self { statements, job, .. } = self;
+        let (track, job) = (&self.of(pass).track, &self.job);
         let Tables { jobs, ranges, .. } = &self.tables;
-        let keys = statements.key_parts();
+        let keys = track.len();
         let last = match upper {
             Some(upper) => upper,
-            None => match client.query_opt(&statements.last(), &[]).await? {
+            None => match client.query_opt(&track.last(), &[]).await? {
                 Some(row) => Key::read(&row, 0, keys)?.ok_or(Trouble::Fenced)?,
                 None => return self.end_pass(client, pass).await,
             },
@@ -135,7 +141,7 @@ impl Ledger {
         let is_last = boundary.is_none();
         let end = boundary.unwrap_or_else(|| last.clone());
         let optional = |key: &Option<Key>, first: usize| match key {
-            Some(_) => statements.write_key(first),
+            Some(_) => track.write(first),
             None => "NULL".to_owned(),
         };
         // What was finished is in the row of the backfill, and its number is not used again.
@@ -144,8 +150,8 @@ impl Ledger {
               ranges = ranges OPERATOR(pg_catalog.+) 1 WHERE name OPERATOR(pg_catalog.=) $1) \
              INSERT INTO {ranges} (job, number, cursor, upper, token, worker, pid, leased_until) \
              VALUES ($1, $2, {cursor}, {end}, 1, $3, pg_catalog.pg_backend_pid(), {until})",
-            end = statements.write_key(4),
-            last = statements.write_key(keys.saturating_add(4)),
+            end = track.write(4),
+            last = track.write(keys.saturating_add(4)),
             cursor = optional(&frontier, keys.saturating_mul(2).saturating_add(4)),
             until = self.until(),
         );
@@ -167,12 +173,17 @@ impl Ledger {
         frontier: Option<&Key>,
         last: &Key,
     ) -> Result<Option<Key>, Trouble> {
+        let track = &self.statements.track;
+        let rows = usize::try_from(self.range).unwrap_or(usize::MAX);
+        if let Some(end) = track.reckon(frontier, Some(last), rows) {
+            return Ok(end);
+        }
         let bounds = Bounds { lower: frontier.is_some(), upper: true };
         let offset: &(dyn ToSql + Sync) = &self.range.saturating_sub(1);
         let parameters = frontier.into_iter().flat_map(Key::parameters).chain(last.parameters());
         let parameters: Vec<_> = parameters.chain([offset]).collect();
-        match client.query_opt(&self.statements.boundary(bounds), &parameters).await? {
-            Some(row) => Key::read(&row, 0, self.statements.key_parts()),
+        match client.query_opt(&track.boundary(bounds), &parameters).await? {
+            Some(row) => Key::read(&row, 0, track.len()),
             None => Ok(None),
         }
     }

@@ -111,7 +111,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         let written = async {
             if !rows.is_empty() {
                 let statement = desk.prepare(statements.write.clone()).await?;
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key_parts());
+                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
                 desk.execute(&statement, &arrays.parameters()).await?;
                 desk.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
             }

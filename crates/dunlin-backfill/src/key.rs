@@ -29,7 +29,7 @@ impl Key {
     /// For people, as the server writes it.
     pub(crate) async fn text(&self, client: &Client, statements: &Statements) -> Result<String, Trouble> {
         let parameters: Vec<_> = self.parameters().collect();
-        let sql = format!("SELECT {}", statements.write_key(1));
+        let sql = format!("SELECT {}", statements.key.write(1));
         let parts: Vec<String> = client.query_one(&sql, &parameters).await?.try_get(0)?;
         Ok(format!("({})", parts.join(", ")))
     }

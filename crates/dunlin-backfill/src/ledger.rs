@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Row as SqlRow};
 use crate::Budget;
 use crate::error::Fault;
 use crate::key::Key;
+use crate::shape::Shape;
 use crate::statements::Statements;
 use crate::tables::Tables;
 use crate::trouble::Trouble;
@@ -21,7 +22,10 @@ use crate::trouble::Trouble;
 pub(crate) struct Ledger {
     pub(crate) migrator: Migrator,
     pub(crate) tables: Tables,
+    /// Of the first pass.
     pub(crate) statements: Statements,
+    /// Of those after it, which go along the key and leave out what was set aside.
+    pub(crate) sweep: Statements,
     pub(crate) job: String,
     pub(crate) lease: Duration,
     /// Rows in a range.
@@ -72,14 +76,14 @@ pub(crate) const NEW_PASS: &str =
     "frontier = NULL, upper = NULL, is_handed_out = false, changed_before = changed";
 
 impl Ledger {
-    /// Writes down that it begins, or goes on. One that was finished looks after what remains by now.
-    pub(crate) async fn begin(
-        &self,
-        client: &Client,
-        revision: i32,
-        source: &str,
-        estimate: i64,
-    ) -> Result<(), Trouble> {
+    /// What a pass reads with.
+    pub(crate) fn of(&self, pass: i32) -> &Statements {
+        if pass == FIRST_PASS { &self.statements } else { &self.sweep }
+    }
+
+    /// Writes down that it begins, or goes on. One that was finished looks after what remains by now. Returns whether its first pass goes
+    /// along the places of the rows: whoever has begun it has said so for all.
+    pub(crate) async fn begin(&self, client: &Client, revision: i32, shape: &Shape) -> Result<bool, Trouble> {
         let jobs = &self.tables.jobs;
         let again = format!(
             "UPDATE {jobs} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, settled_at = NULL \
@@ -87,21 +91,25 @@ impl Ledger {
         );
         client.execute(&again, &[&self.job]).await?;
         let sql = format!(
-            "INSERT INTO {jobs} (name, revision, source, state, pass, is_handed_out, ranges, estimate, started_at) \
-             VALUES ($1, $2, $3, 'running', {FIRST_PASS}, false, 0, $4, pg_catalog.clock_timestamp()) \
-             ON CONFLICT (name) DO UPDATE SET state = 'running', failure = NULL, finished_at = NULL, revision = $2, source = $3"
+            "INSERT INTO {jobs} AS j (name, revision, source, state, pass, is_handed_out, ranges, estimate, along_places, started_at) \
+             VALUES ($1, $2, $3, 'running', {FIRST_PASS}, false, 0, $4, $5, pg_catalog.clock_timestamp()) \
+             ON CONFLICT (name) DO UPDATE SET state = 'running', failure = NULL, finished_at = NULL, revision = $2, source = $3 \
+             RETURNING j.along_places"
         );
-        client.execute(&sql, &[&self.job, &revision, &source, &estimate]).await?;
-        Ok(())
+        let along_places = shape.is_one_heap && !shape.is_in_order;
+        let begun = client
+            .query_one(&sql, &[&self.job, &revision, &shape.table, &shape.estimate, &along_places])
+            .await?;
+        Ok(begun.try_get(0)?)
     }
 
     /// The statement that writes down what a transaction has done, renews the lease, and asks what is wanted. Parameters: the job, the number
     /// and the token of the range, the counts, then the cursor. One row, or none if the range is somebody else's by now: whether to go
     /// on, and how many updates of this transaction have stayed on their page.
-    pub(crate) fn fence(&self, moves: bool, oid: u32) -> String {
+    pub(crate) fn fence(&self, pass: i32, moves: bool, oid: u32) -> String {
         let Tables { jobs, ranges, .. } = &self.tables;
         let cursor =
-            if moves { format!("cursor = {}, ", self.statements.write_key(9)) } else { String::new() };
+            if moves { format!("cursor = {}, ", self.of(pass).track.write(9)) } else { String::new() };
         format!(
             "WITH own AS (UPDATE {ranges} SET {cursor}leased_until = {until}, \
               processed = processed OPERATOR(pg_catalog.+) $4, changed = changed OPERATOR(pg_catalog.+) $5, \
@@ -158,17 +166,18 @@ impl Ledger {
     /// Takes the range again after a connection was lost: nothing if it is somebody else's by now. What that connection still has at the
     /// server is fenced by another token, as if it were another worker's.
     pub(crate) async fn reload(&self, client: &Client, lease: &Lease) -> Result<Option<Lease>, Trouble> {
+        let track = &self.of(lease.pass).track;
         let sql = format!(
             "UPDATE {} SET token = token OPERATOR(pg_catalog.+) 1, pid = pg_catalog.pg_backend_pid(), leased_until = {} \
              WHERE job OPERATOR(pg_catalog.=) $1 AND number OPERATOR(pg_catalog.=) $2 AND token OPERATOR(pg_catalog.=) $3 \
              RETURNING token, {}",
             self.tables.ranges,
             self.until(),
-            self.statements.read_key("cursor"),
+            track.read("cursor"),
         );
         let found = client.query_opt(&sql, &[&self.job, &lease.number, &lease.token]).await?;
         let Some(row) = found else { return Ok(None) };
-        let cursor = Key::read(&row, 1, self.statements.key_parts())?;
+        let cursor = Key::read(&row, 1, track.len())?;
         Ok(Some(Lease { token: row.try_get(0)?, cursor, ..lease.clone() }))
     }
 

@@ -142,6 +142,7 @@ mod shape;
 mod statements;
 mod tables;
 mod target;
+mod track;
 mod trouble;
 mod write_sql;
 

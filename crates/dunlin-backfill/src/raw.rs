@@ -13,6 +13,16 @@ type BoxError = Box<dyn StdError + Sync + Send>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Raw(Box<[u8]>);
 
+impl Raw {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        Self(bytes.into())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl<'a> FromSql<'a> for Raw {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
         Ok(Self(raw.into()))

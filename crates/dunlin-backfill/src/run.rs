@@ -50,7 +50,8 @@ impl Known {
         let lease = job.settings().lease;
         let range = range_of(shape.estimate);
         let migrator = place.migrator.clone();
-        let ledger = Ledger { migrator, tables, statements, job: name.to_owned(), lease, range };
+        let sweep = statements.clone().without_quarantined(&tables.quarantine, name);
+        let ledger = Ledger { migrator, tables, statements, sweep, job: name.to_owned(), lease, range };
         Ok(Self { ledger, shape })
     }
 }
@@ -73,11 +74,13 @@ pub(crate) async fn put_off(place: Place<'_>, name: &str, job: &dyn Job) -> Resu
 }
 
 async fn begin(place: Place<'_>, name: &str, job: &dyn Job) -> Result<Known, Trouble> {
-    let known = Known::new(place, name, job).await?;
-    let Known { ledger, shape } = &known;
+    let mut known = Known::new(place, name, job).await?;
+    let Known { ledger, shape } = &mut known;
     ledger.tables.create(place.client).await?;
     let revision = i32::try_from(job.revision()).unwrap_or(i32::MAX);
-    ledger.begin(place.client, revision, &shape.table, shape.estimate).await?;
+    if ledger.begin(place.client, revision, shape).await? {
+        ledger.statements = ledger.statements.clone().along_places(shape);
+    }
     Ok(known)
 }
 
@@ -115,7 +118,6 @@ pub(crate) async fn run(
             migrator: place.migrator,
             connect: place.connect,
             client: place.client,
-            sweep: ledger.statements.clone().without_quarantined(&ledger.tables.quarantine, name),
             ledger,
             shape,
             settings: job.settings(),

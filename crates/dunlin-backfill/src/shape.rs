@@ -21,6 +21,7 @@ pub(crate) struct Shape {
     pub(crate) is_in_order: bool,
     /// How many rows the planner believes that it has, or those that it has at least by its size, if it was never analyzed.
     pub(crate) estimate: i64,
+    pub(crate) rows_on_a_page: usize,
     /// All columns, with their types.
     columns: BTreeMap<String, String>,
     /// The columns that an index has something to do with.
@@ -39,7 +40,8 @@ impl Shape {
     /// Reads the catalogs, and refuses what can't be paged through.
     pub(crate) async fn read(client: &Client, source: &Source) -> Result<Self, Trouble> {
         let sql = "SELECT c.oid, c.relkind::text, format('%I.%I', n.nspname, c.relname), \
-                   greatest(c.reltuples, pg_catalog.pg_relation_size(c.oid) / 1000)::int8, c.relhassubclass \
+                   greatest(c.reltuples, pg_catalog.pg_relation_size(c.oid) / 1000)::int8, c.relhassubclass, \
+                   CASE WHEN c.relpages > 0 AND c.reltuples > 0 THEN c.reltuples / c.relpages ELSE 8 END::int8 \
                    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
                    WHERE c.oid = to_regclass($1)";
         let table = source.table.clone();
@@ -69,6 +71,7 @@ impl Shape {
             is_one_heap: kind == "r" && !has_children,
             is_in_order,
             estimate: found.try_get(3)?,
+            rows_on_a_page: usize::try_from(found.try_get::<_, i64>(5)?).unwrap_or_default(),
             columns: columns.into_iter().map(|(name, column)| (name, column.ty)).collect(),
             indexed: indexed(client, oid).await?,
         })

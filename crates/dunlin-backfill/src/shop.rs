@@ -12,7 +12,6 @@ use crate::error::Fault;
 use crate::job::Job;
 use crate::ledger::{Counts, Ledger};
 use crate::shape::Shape;
-use crate::statements::Statements;
 use crate::trouble::Trouble;
 
 /// What all workers of a backfill share.
@@ -23,8 +22,6 @@ pub(crate) struct Shop<'a> {
     /// Where there are no other connections.
     pub(crate) client: &'a Client,
     pub(crate) ledger: Ledger,
-    /// What later passes read with: rows that were set aside are not tried again.
-    pub(crate) sweep: Statements,
     pub(crate) shape: Shape,
     pub(crate) settings: Settings,
     /// Somebody has failed: the others end when they have written their batch.

@@ -5,7 +5,8 @@
 
 use crate::Source;
 use crate::job::Job;
-use crate::shape::{KeyPart, Shape, quoted};
+use crate::shape::{Shape, quoted};
+use crate::track::{Bounds, Track};
 use crate::write::WriteKind;
 use crate::write_sql::{copy, unnested, write};
 
@@ -13,7 +14,10 @@ use crate::write_sql::{copy, unnested, write};
 #[derive(Clone, Debug)]
 pub(crate) struct Statements {
     table: String,
-    key: Vec<KeyPart>,
+    /// By what a row is known.
+    pub(crate) key: Track,
+    /// What this pass goes along.
+    pub(crate) track: Track,
     /// What a page selects: the key, the version, then what the row reads.
     columns: String,
     remaining: String,
@@ -31,6 +35,8 @@ pub(crate) struct Statements {
     /// Whether a page is a span of the key, in which whatever remains is looked for, and not the first rows that remain: a condition that
     /// asks other tables would ask them as a whole for each page, as the planner does not know how few of the rows are wanted.
     pub(crate) spans: bool,
+    /// Whether its condition asks other tables.
+    pub(crate) asks: bool,
 }
 
 /// What the arrays are that the statement which writes takes, in their order.
@@ -57,10 +63,12 @@ impl Statements {
         let own = own.chain([format!("{}.xmin", shape.table)]);
         let columns = own.chain(reads).collect::<Vec<_>>().join(", ");
         let kind = job.write().0;
+        let asks = asks(&source.remaining) || source.filter.as_deref().is_some_and(asks);
         let (write, parameters) = write(&kind, job.change_columns(), shape, types);
         Self {
             table: shape.table.clone(),
-            key: shape.key.clone(),
+            key: Track::key(shape),
+            track: Track::key(shape),
             columns,
             remaining: source.remaining.clone(),
             condition: enclosed(&source.remaining),
@@ -74,10 +82,8 @@ impl Statements {
             write,
             parameters,
             locks: !matches!(kind, WriteKind::Update | WriteKind::Copy { .. }),
-            spans: [Some(&source.remaining), source.filter.as_ref()]
-                .into_iter()
-                .flatten()
-                .any(|sql| asks(sql)),
+            spans: asks,
+            asks,
         }
     }
 
@@ -88,21 +94,23 @@ impl Statements {
 
     /// The rows that remain within these bounds, in the order of the key. Parameters: the key that they come after, the last one, how many.
     pub(crate) fn page(&self, bounds: Bounds) -> String {
-        let (within, next) = self.within(bounds);
+        let (within, next) = self.track.within(bounds);
+        // A span is read as a whole, and places as they come.
+        let order = match self.track.is_places() {
+            true => String::new(),
+            false => format!(" ORDER BY {}", self.track.list()),
+        };
         let lock = if self.locks { format!(" FOR NO KEY UPDATE OF {}", self.alias()) } else { String::new() };
         format!(
-            "SELECT {} FROM {} WHERE {within}{}{} ORDER BY {} LIMIT ${next}{lock}",
-            self.columns,
-            self.table,
-            self.condition,
-            self.filter,
-            self.key_list(),
+            "SELECT {} FROM {} WHERE {within}{}{}{order} LIMIT ${next}{lock}",
+            self.columns, self.table, self.condition, self.filter,
         )
     }
 
     /// The same without the rows that this backfill has set aside.
     pub(crate) fn without_quarantined(self, quarantine: &str, job: &str) -> Self {
-        let key = self.key.iter().map(|part| format!("{}.{}::pg_catalog.text", self.table, part.name));
+        let key =
+            self.key.parts().iter().map(|part| format!("{}.{}::pg_catalog.text", self.table, part.name));
         let filter = format!(
             "{} AND NOT EXISTS (SELECT FROM {quarantine} AS dunlin_q WHERE dunlin_q.job OPERATOR(pg_catalog.=) {} \
              AND dunlin_q.key OPERATOR(pg_catalog.=) ARRAY[{}])",
@@ -111,7 +119,12 @@ impl Statements {
             key.collect::<Vec<_>>().join(", ")
         );
         // What was missed are a few rows: one question finds all.
-        Self { filter, spans: false, ..self }
+        Self { filter, track: self.key.clone(), spans: false, ..self }
+    }
+
+    /// The same along the places of the rows.
+    pub(crate) fn along_places(self, shape: &Shape) -> Self {
+        Self { track: Track::places(shape), spans: true, ..self }
     }
 
     /// Those of the rows with these keys that remain, locked. Parameters: an array for each part of the key.
@@ -143,89 +156,26 @@ impl Statements {
         format!("SELECT EXISTS (SELECT FROM {} WHERE {}{})", self.table, self.condition, self.filter)
     }
 
-    /// The key of the row that comes after so many. Parameters: the key that they come after, the last one, how many.
-    pub(crate) fn boundary(&self, bounds: Bounds) -> String {
-        let (within, next) = self.within(bounds);
-        format!(
-            "SELECT {keys} FROM {} WHERE {within}true ORDER BY {keys} OFFSET ${next} LIMIT 1",
-            self.table,
-            keys = self.key_list(),
-        )
-    }
-
-    /// The last key of the table.
-    pub(crate) fn last(&self) -> String {
-        let keys = self.key_list();
-        let descending: Vec<_> =
-            self.key.iter().map(|part| format!("{}.{} DESC", self.table, part.name)).collect();
-        format!("SELECT {keys} FROM {} ORDER BY {} LIMIT 1", self.table, descending.join(", "))
-    }
-
-    /// A key that was written down as texts, in this column, as values: NULL where it is NULL.
-    pub(crate) fn read_key(&self, column: &str) -> String {
-        let part = |(index, part): (usize, &KeyPart)| {
-            format!("({column})[{}]::{}", index.saturating_add(1), part.ty)
-        };
-        self.key.iter().enumerate().map(part).collect::<Vec<_>>().join(", ")
-    }
-
-    /// The same the other way: parameters from this number on, as an array of texts.
-    pub(crate) fn write_key(&self, first: usize) -> String {
-        let part = |(index, part): (usize, &KeyPart)| {
-            format!("(${}::{})::pg_catalog.text", first.saturating_add(index), part.ty)
-        };
-        format!("ARRAY[{}]", self.key.iter().enumerate().map(part).collect::<Vec<_>>().join(", "))
-    }
-
-    pub(crate) fn key_parts(&self) -> usize {
-        self.key.len()
-    }
-
     /// What holds for a row until it is done, as the program has said it.
     pub(crate) fn remaining(&self) -> &str {
         &self.remaining
     }
 
-    /// The conditions, each followed by AND, and the number of the next parameter.
-    fn within(&self, bounds: Bounds) -> (String, usize) {
-        let mut next = 1_usize;
-        let mut sql = String::new();
-        for (is_there, operator) in [(bounds.lower, ">"), (bounds.upper, "<=")] {
-            if is_there {
-                let numbers: Vec<_> =
-                    (0..self.key.len()).map(|part| format!("${}", next.saturating_add(part))).collect();
-                next = next.saturating_add(numbers.len());
-                sql.push_str(&format!("({}) {operator} ({}) AND ", self.key_list(), numbers.join(", ")));
-            }
-        }
-        (sql, next)
-    }
-
     fn among(&self, first: usize) -> String {
         let arrays: Vec<_> = self
             .key
+            .parts()
             .iter()
             .enumerate()
             .map(|(index, part)| unnested(first.saturating_add(index), &part.ty))
             .collect();
-        format!("({}) IN (SELECT * FROM ROWS FROM ({}) AS keys)", self.key_list(), arrays.join(", "))
-    }
-
-    fn key_list(&self) -> String {
-        self.key.iter().map(|part| format!("{}.{}", self.table, part.name)).collect::<Vec<_>>().join(", ")
+        format!("({}) IN (SELECT * FROM ROWS FROM ({}) AS keys)", self.key.list(), arrays.join(", "))
     }
 
     /// What FOR UPDATE calls the table: without its schema.
     fn alias(&self) -> &str {
         unqualified(&self.table)
     }
-}
-
-/// Which bounds a page has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Bounds {
-    pub(crate) lower: bool,
-    pub(crate) upper: bool,
 }
 
 /// Whether an expression asks a table.

@@ -72,6 +72,7 @@ impl Tables {
                is_handed_out pg_catalog.bool NOT NULL, \
                ranges pg_catalog.int8 NOT NULL, \
                estimate pg_catalog.int8 NOT NULL, \
+               along_places pg_catalog.bool NOT NULL, \
                {COUNTERS}, \
                failure pg_catalog.text, \
                waits_for pg_catalog.text, \

@@ -7,7 +7,8 @@ use crate::desk::Desk;
 use crate::error::{Fault, text_of};
 use crate::job::Job;
 use crate::shape::Shape;
-use crate::statements::{Bounds, Statements};
+use crate::statements::Statements;
+use crate::track::Bounds;
 use crate::trouble::Trouble;
 use crate::write::WriteKind;
 

@@ -10,7 +10,7 @@ use crate::desk::{Desk, Limits};
 use crate::error::text_of;
 use crate::health::Checkup;
 use crate::key::Key;
-use crate::ledger::{FIRST_PASS, Lease};
+use crate::ledger::Lease;
 use crate::pace::Pace;
 use crate::shop::Shop;
 use crate::striping::Stripes;
@@ -75,7 +75,7 @@ impl<'a> Worker<'a> {
         let columns = shop.job.change_columns().iter().map(|column| column.name);
         let can_help = shop.ledger.statements.parameters.versions
             && shop.shape.is_one_heap
-            && shop.shape.is_in_order
+            && (shop.shape.is_in_order || shop.ledger.statements.track.is_places())
             && !shop.shape.is_indexed(columns);
         Ok(Self {
             shop,
@@ -392,6 +392,5 @@ async fn read(
     rows: usize,
 ) -> Result<Batch, Trouble> {
     let bounds = (after, lease.upper.as_ref());
-    let statements = if lease.pass == FIRST_PASS { &shop.ledger.statements } else { &shop.sweep };
-    Batch::read(desk, shop.job, statements, shop.migrator, bounds, rows).await
+    Batch::read(desk, shop.job, shop.ledger.of(lease.pass), shop.migrator, bounds, rows).await
 }

@@ -159,7 +159,7 @@ impl Writing<'_, '_> {
             let write = &write;
             async move {
                 let rows = batch.stripe(stripe, stripes);
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key_parts());
+                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
                 let written = desk.query_one(write, &fenced(ledger, lease, &arrays)).await?;
                 Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
             }
@@ -185,7 +185,7 @@ impl Writing<'_, '_> {
         let mut updated = 0_i64;
         if !rows.is_empty() {
             let write = self.desk.prepare(ledger.write(shape.oid)).await?;
-            let arrays = moved.arrays(&rows, statements.parameters, statements.key_parts());
+            let arrays = moved.arrays(&rows, statements.parameters, statements.key.len());
             updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
         }
         self.desk.commit().await?;
@@ -238,7 +238,7 @@ impl Writing<'_, '_> {
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.write.clone()).await?;
-        let arrays = batch.arrays(rows, statements.parameters, statements.key_parts());
+        let arrays = batch.arrays(rows, statements.parameters, statements.key.len());
         let written = self.desk.execute(&statement, &arrays.parameters()).await?;
         Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
@@ -252,7 +252,7 @@ impl Writing<'_, '_> {
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.still_remains()).await?;
-        let keys = batch.key_arrays(rows, statements.key_parts());
+        let keys = batch.key_arrays(rows, statements.key.len());
         let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
         let remain: i64 = self.desk.query_one(&statement, &keys).await?.try_get(0)?;
         let all = usize::try_from(remain).is_ok_and(|remain| remain == rows.len());
@@ -277,7 +277,7 @@ impl Writing<'_, '_> {
         let sql = format!(
             "INSERT INTO {} (job, kind, key) VALUES ($1, $2, {}) ON CONFLICT DO NOTHING",
             ledger.tables.quarantine,
-            ledger.statements.write_key(3)
+            ledger.statements.key.write(3)
         );
         let statement = self.desk.prepare(sql).await?;
         let own: [&(dyn ToSql + Sync); 2] = [&ledger.job, &kind];
@@ -298,9 +298,9 @@ impl Writing<'_, '_> {
         let processed = if lease.pass == FIRST_PASS { 1 } else { quarantined };
         let retried = std::mem::take(&mut self.retried);
         let counts = Counts { processed, quarantined, retried, ..Counts::default() };
-        self.fence(lease, &counts, Some(key)).await?;
+        self.fence(lease, &counts, batch.end()).await?;
         self.desk.commit().await?;
-        lease.cursor = Some(key.clone());
+        lease.cursor = batch.end().cloned();
         (self.shop.tell)(counts);
         self.check_budget(kind).await
     }
@@ -318,7 +318,8 @@ impl Writing<'_, '_> {
         cursor: Option<&Key>,
     ) -> Result<(bool, u64), Trouble> {
         let ledger = &self.shop.ledger;
-        let statement = self.desk.prepare(ledger.fence(cursor.is_some(), self.shop.shape.oid)).await?;
+        let statement =
+            self.desk.prepare(ledger.fence(lease.pass, cursor.is_some(), self.shop.shape.oid)).await?;
         let own: [&(dyn ToSql + Sync); 3] = [&ledger.job, &lease.number, &lease.token];
         let parameters: Vec<_> = own
             .into_iter()
