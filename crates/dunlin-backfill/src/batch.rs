@@ -1,10 +1,9 @@
 use std::time::{Duration, Instant};
 
 use dunlin_core::Migrator;
-use futures_util::future::join3;
+use tokio_postgres::Row as SqlRow;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error as SqlError, Row as SqlRow};
 
 use crate::desk::Desk;
 use crate::error::Fault;
@@ -44,7 +43,8 @@ impl Batch {
         let bounds = Bounds { lower: lower.is_some(), upper: upper.is_some() };
         let limit = i64::try_from(most).unwrap_or(i64::MAX);
         if !statements.spans {
-            let rows = page(desk, statements, (lower, upper), limit).await?;
+            let settings = if statements.sweeps && lower.is_none() { &for_sweep()[..] } else { &[] };
+            let rows = page(desk, statements, (lower, upper), limit, settings).await?;
             let is_last = rows.len() < most;
             return Ok(Self { is_last, ..Self::of(&rows, job, statements, migrator).await? });
         }
@@ -169,25 +169,25 @@ async fn span(
     limit: Duration,
 ) -> Result<Vec<SqlRow>, Trouble> {
     let began = Instant::now();
-    let settings = desk.joins.settings(limit, statements.locks).filter(|_| statements.asks);
-    let Some((set, put_back)) = settings else {
-        let read = page(desk, statements, bounds, i64::MAX).await?;
+    let Some(settings) = desk.joins.settings(limit).filter(|_| statements.asks) else {
+        let read = page(desk, statements, bounds, i64::MAX, &[]).await?;
         desk.joins.took(rows, began.elapsed());
         return Ok(read);
     };
-    let sql = statements.page(Bounds { lower: bounds.0.is_some(), upper: bounds.1.is_some() });
-    let statement = desk.prepare(sql).await?;
-    let parameters = parameters(bounds, &i64::MAX);
-    let asked = desk.query(&statement, &parameters);
-    let (set, read, put_back) = join3(desk.batch_execute(&set), asked, desk.batch_execute(&put_back)).await;
-    set?;
-    if read.as_ref().err().and_then(SqlError::code) == Some(&SqlState::QUERY_CANCELED) {
-        desk.joins.cut_off();
+    let read = page(desk, statements, bounds, i64::MAX, &settings).await;
+    match &read {
+        Err(Trouble::Server(error)) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+            desk.joins.cut_off()
+        }
+        _ => desk.joins.took(rows, began.elapsed()),
     }
-    let read = read?;
-    put_back?;
-    desk.joins.took(rows, began.elapsed());
-    Ok(read)
+    read
+}
+
+/// What is set for the first page of a sweep: the few rows that were missed are found by reading the table once, and not by following
+/// its index.
+fn for_sweep() -> [(&'static str, String); 2] {
+    ["enable_indexscan", "enable_indexonlyscan"].map(|name| (name, "off".to_owned()))
 }
 
 /// Asks for a page.
@@ -196,10 +196,15 @@ async fn page(
     statements: &Statements,
     (lower, upper): (Option<&Key>, Option<&Key>),
     limit: i64,
+    settings: &[(&str, String)],
 ) -> Result<Vec<SqlRow>, Trouble> {
     let bounds = Bounds { lower: lower.is_some(), upper: upper.is_some() };
     let statement = desk.prepare(statements.page(bounds)).await?;
-    Ok(desk.query(&statement, &parameters((lower, upper), &limit)).await?)
+    let parameters = parameters((lower, upper), &limit);
+    match settings {
+        [] => Ok(desk.query(&statement, &parameters).await?),
+        settings => desk.query_with(settings, statements.locks, &statement, &parameters).await,
+    }
 }
 
 fn parameters<'a>(

@@ -3,7 +3,9 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use dunlin_core::Connection;
-use tokio_postgres::{Client, Statement};
+use futures_util::future::join3;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Statement};
 
 use crate::joins::Joins;
 use crate::trouble::Trouble;
@@ -92,6 +94,37 @@ impl<'a> Desk<'a> {
 
     async fn prepare_anew(&self, sql: &str) -> Result<Statement, Trouble> {
         Ok(self.client().prepare(sql).await?)
+    }
+
+    /// Asks with some settings of the session, or of the transaction that is open. One flight.
+    pub(crate) async fn query_with(
+        &self,
+        settings: &[(&str, String)],
+        is_local: bool,
+        statement: &Statement,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Trouble> {
+        let set = settings.iter().map(|(name, value)| {
+            format!(
+                "pg_catalog.set_config('dunlin.{name}', pg_catalog.current_setting('{name}'), {is_local}), \
+                 pg_catalog.set_config('{name}', '{value}', {is_local})"
+            )
+        });
+        let put_back = settings.iter().map(|(name, _)| {
+            format!(
+                "pg_catalog.set_config('{name}', pg_catalog.current_setting('dunlin.{name}'), {is_local})"
+            )
+        });
+        let [set, put_back] = [set.collect::<Vec<_>>(), put_back.collect()];
+        let [set, put_back] = [set, put_back].map(|columns| format!("SELECT {}", columns.join(", ")));
+        let (set, asked, put_back) =
+            join3(self.batch_execute(&set), self.query(statement, parameters), self.batch_execute(&put_back))
+                .await;
+        set?;
+        // What it says is why the other one was refused, too.
+        let rows = asked?;
+        put_back?;
+        Ok(rows)
     }
 
     /// Begins a transaction with these limits.

@@ -19,30 +19,17 @@ pub(crate) struct Joins {
 }
 
 impl Joins {
-    /// What the session, or the transaction, is set to for a page that may take so long, and what sets it back.
-    pub(crate) fn settings(&self, limit: Duration, is_local: bool) -> Option<(String, String)> {
-        if self.is_left_to_planner {
-            return None;
-        }
-        let limit = format!("{}ms", limit.as_millis().max(1));
-        let settings = [
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("max_parallel_workers_per_gather", "0"),
-            ("statement_timeout", limit.as_str()),
-        ];
-        let set = settings.map(|(name, value)| {
-            format!(
-                "pg_catalog.set_config('dunlin.{name}', pg_catalog.current_setting('{name}'), {is_local}), \
-                 pg_catalog.set_config('{name}', '{value}', {is_local})"
-            )
-        });
-        let put_back = settings.map(|(name, _)| {
-            format!(
-                "pg_catalog.set_config('{name}', pg_catalog.current_setting('dunlin.{name}'), {is_local})"
-            )
-        });
-        Some((format!("SELECT {}", set.join(", ")), format!("SELECT {}", put_back.join(", "))))
+    /// What is set for a page that may take so long.
+    pub(crate) fn settings(&self, limit: Duration) -> Option<[(&'static str, String); 4]> {
+        let off = || "off".to_owned();
+        (!self.is_left_to_planner).then(|| {
+            [
+                ("enable_hashjoin", off()),
+                ("enable_mergejoin", off()),
+                ("max_parallel_workers_per_gather", "0".to_owned()),
+                ("statement_timeout", format!("{}ms", limit.as_millis().max(1))),
+            ]
+        })
     }
 
     /// Learns from a page of so many rows.

@@ -41,7 +41,7 @@ pub(crate) async fn is_finished(place: Place<'_>, name: &str, job: &dyn Job) -> 
 async fn look(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Trouble> {
     let Known { ledger, .. } = Known::new(place, name, job).await?;
     let mut statements = ledger.statements.clone();
-    (statements.locks, statements.spans) = (false, false);
+    (statements.locks, statements.spans, statements.sweeps) = (false, false, true);
     let is_known = ledger.tables.look(place.client).await?;
     if is_known {
         statements = statements.without_quarantined(&ledger.tables.quarantine, name);

@@ -35,6 +35,8 @@ pub(crate) struct Statements {
     /// Whether a page is a span of the key, in which whatever remains is looked for, and not the first rows that remain: a condition that
     /// asks other tables would ask them as a whole for each page, as the planner does not know how few of the rows are wanted.
     pub(crate) spans: bool,
+    /// Whether it looks after what was missed.
+    pub(crate) sweeps: bool,
     /// Whether its condition asks other tables.
     pub(crate) asks: bool,
 }
@@ -83,6 +85,7 @@ impl Statements {
             parameters,
             locks: !matches!(kind, WriteKind::Update | WriteKind::Copy { .. }),
             spans: asks,
+            sweeps: false,
             asks,
         }
     }
@@ -119,7 +122,7 @@ impl Statements {
             key.collect::<Vec<_>>().join(", ")
         );
         // What was missed are a few rows: one question finds all.
-        Self { filter, track: self.key.clone(), spans: false, ..self }
+        Self { filter, track: self.key.clone(), spans: false, sweeps: true, ..self }
     }
 
     /// The same along the places of the rows.
