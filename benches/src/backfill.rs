@@ -41,7 +41,7 @@ pub(crate) async fn measure(
 ) -> Result<(), Failure> {
     let database = arena.database().await?;
     let place = Place::socket(&database);
-    let sightings = Sightings::new(&place, shape, rows(options)).await?;
+    let sightings = Sightings::new(&place, shape, options.filled_rows()).await?;
     let mut ways = vec![Way::Update, Way::Unnest, Way::Dunlin(1), Way::Dunlin(2)];
     if shape == Shape::Plain {
         ways.push(Way::Apart);
@@ -79,13 +79,9 @@ pub(crate) fn note(arena: &Arena, options: &Options) -> String {
          after a checkpoint. Growth: the size of the heap to that before. HOT: the share of the updates that stayed on their page. \
          Memory: the most that this process had at once, whatever it holds from before included. The new table has the key, the value and a primary key.",
         arena.origin(),
-        rows(options),
+        options.filled_rows(),
         options.rounds(3)
     )
-}
-
-fn rows(options: &Options) -> u32 {
-    if options.is_quick() { 200_000 } else { 2_000_000 }
 }
 
 /// What it took to label all rows once.

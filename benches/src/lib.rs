@@ -37,6 +37,7 @@ mod fresh;
 mod replicas;
 mod stall;
 mod suite;
+mod writers;
 
 pub use crate::{
     anew::Anew,

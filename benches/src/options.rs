@@ -26,10 +26,12 @@ pub enum Section {
     Copies,
     /// A column of many rows that is filled.
     Backfill,
+    /// An application that writes meanwhile.
+    Writers,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 8] = [
+    const ALL: [(&'static str, Self); 9] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
@@ -38,6 +40,7 @@ impl Section {
         ("fresh", Self::Fresh),
         ("copies", Self::Copies),
         ("backfill", Self::Backfill),
+        ("writers", Self::Writers),
     ];
 }
 
@@ -56,7 +59,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `writers`, `--quick`"
                     )
                     .into());
                 }
@@ -72,14 +75,18 @@ impl Options {
     /// Whether any part is wanted in which contestants migrate.
     pub(crate) fn wants_contestants(&self) -> bool {
         self.sections.is_empty()
-            || !self
-                .sections
-                .iter()
-                .all(|section| matches!(section, Section::Fresh | Section::Copies | Section::Backfill))
+            || !self.sections.iter().all(|section| {
+                matches!(section, Section::Fresh | Section::Copies | Section::Backfill | Section::Writers)
+            })
     }
 
     pub(crate) fn is_quick(&self) -> bool {
         self.quick
+    }
+
+    /// How many rows a table has that is filled.
+    pub(crate) fn filled_rows(&self) -> u32 {
+        if self.quick { 200_000 } else { 2_000_000 }
     }
 
     /// How many rounds to make of what is worth so many.

@@ -2,7 +2,7 @@ use crate::arena::Arena;
 use crate::sightings::Shape;
 use crate::{
     Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, backfill, boot,
-    copies, fresh, replicas, stall,
+    copies, fresh, replicas, stall, writers,
 };
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
@@ -60,6 +60,12 @@ pub async fn run(
             backfill::measure(&arena, shape, options, &mut table).await?;
         }
         notes.push(backfill::note(&arena, options));
+    }
+    if options.wants(Section::Writers) {
+        tell("writing beside a backfill");
+        let arena = Arena::on_disk().await?;
+        writers::measure(&arena, options, &mut table).await?;
+        notes.push(writers::note(options));
     }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");

@@ -50,11 +50,16 @@ enum Lines<'a> {
 /// What is written and what is counted with it are one transaction: if the server crashes it loses both, and the same rows are read again.
 /// So nobody waits until it is on the disk, but when a range is taken and when it is over.
 ///
+/// A session has a name by which operators and other workers know it.
+///
 /// The number of rows in an array is known when the statement is planned, not before; and what is planned is short.
-const SETTINGS: &str = "SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET extra_float_digits = 3; \
+const SETTINGS: &str = "SET application_name = 'dunlin backfill'; SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET extra_float_digits = 3; \
                         SET bytea_output = hex; SET synchronous_commit = off; SET plan_cache_mode = force_custom_plan; SET jit = off";
 
 impl<'a> Desk<'a> {
+    /// What its sessions are called.
+    pub(crate) const APPLICATION: &'static str = "dunlin backfill";
+
     pub(crate) async fn own(connection: Connection) -> Result<Self, Trouble> {
         connection.batch_execute(SETTINGS).await?;
         Ok(Self {

@@ -13,7 +13,7 @@ use crate::signals::{Autovacuum, OldestTransaction, ReplicaLag};
 /// [`Status::waits_for`](crate::Status::waits_for) and in [`Report::slept`](crate::Report::slept).
 ///
 /// By default these are a [replica](ReplicaLag) that is more than 256 MB behind, an [autovacuum](Autovacuum) of the table, and a
-/// [snapshot](OldestTransaction) that is older than half an hour.
+/// [snapshot](OldestTransaction) that is older than half an hour; and its workers [yield](Self::yields) to other sessions.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,12 +28,13 @@ use crate::signals::{Autovacuum, OldestTransaction, ReplicaLag};
 pub struct Health {
     pub(crate) every: Duration,
     pub(crate) signals: Vec<Arc<dyn Signal>>,
+    pub(crate) yields: bool,
 }
 
 impl Health {
     /// Looks at nothing.
     pub fn none() -> Self {
-        Self { every: Duration::from_secs(1), signals: Vec::new() }
+        Self { every: Duration::from_secs(1), signals: Vec::new(), yields: false }
     }
 
     /// Looks at this, too; in place of a signal of the same name.
@@ -41,6 +42,13 @@ impl Health {
         self.signals.retain(|other| other.name() != signal.name());
         self.signals.push(Arc::new(signal));
         self
+    }
+
+    /// Whether a worker rests after each batch while other sessions are at work in the database, half as long as the batch took for
+    /// each of them. By default it does: an application that is busy keeps most of its speed, and one that is not does not slow the
+    /// backfill down.
+    pub fn yields(self, yields: bool) -> Self {
+        Self { yields, ..self }
     }
 
     /// Looks so often, and again after as long while it waits. Every second by default.
@@ -52,6 +60,7 @@ impl Health {
 impl Default for Health {
     fn default() -> Self {
         Self::none()
+            .yields(true)
             .with(ReplicaLag::bytes(256 << 20))
             .with(Autovacuum)
             .with(OldestTransaction::age(Duration::from_secs(1_800)))
@@ -62,6 +71,7 @@ impl fmt::Debug for Health {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Health")
             .field("every", &self.every)
+            .field("yields", &self.yields)
             .field("signals", &self.signals.iter().map(|signal| signal.name()).collect::<Vec<_>>())
             .finish()
     }

@@ -126,6 +126,7 @@ mod remains;
 mod run;
 
 mod batch;
+mod care;
 mod desk;
 mod shop;
 mod worker;

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 
 use crate::batch::Batch;
+use crate::care::Care;
 use crate::claim::Claim;
 use crate::desk::{Desk, Limits};
-use crate::error::text_of;
-use crate::health::Checkup;
 use crate::key::Key;
 use crate::ledger::Lease;
 use crate::pace::Pace;
@@ -45,8 +44,7 @@ pub(crate) struct Worker<'a> {
     tries: u32,
     /// Whether it has other connections than those with which it took its range.
     is_back: bool,
-    /// When it has last looked how the database is.
-    looked: Option<Instant>,
+    care: Care<'a>,
 }
 
 /// How a range was left.
@@ -89,7 +87,7 @@ impl<'a> Worker<'a> {
             retried: 0,
             tries: 0,
             is_back: false,
-            looked: None,
+            care: Care::new(shop),
         })
     }
 
@@ -145,7 +143,7 @@ impl<'a> Worker<'a> {
         let held = match lease {
             Some(held) => held,
             None => {
-                self.wait_for_health().await?;
+                self.care.wait(&mut self.writer).await?;
                 match self.shop.ledger.claim(&self.writer, &self.name).await? {
                     Claim::Range(claimed) => lease.insert(claimed),
                     Claim::Wait => {
@@ -168,51 +166,6 @@ impl<'a> Worker<'a> {
         Ok(true)
     }
 
-    /// Looks how the database is, if it is time to: what it has enough of, and in which words.
-    async fn has_enough(&mut self) -> Result<Option<(&'static str, String)>, Trouble> {
-        let health = &self.shop.settings.health;
-        if self.looked.is_some_and(|looked| looked.elapsed() < health.every) {
-            return Ok(None);
-        }
-        self.writer.limit(Limits::NONE).await?;
-        let checkup = Checkup { client: &self.writer, oid: self.shop.shape.oid };
-        for signal in &health.signals {
-            match signal.check(&checkup).await {
-                Ok(None) => {}
-                Ok(Some(why)) => return Ok(Some((signal.name(), why))),
-                Err(error) if error.as_db_error().is_some() => {
-                    tracing::warn!(signal = signal.name(), error = text_of(&error), "a signal can't be read");
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.looked = Some(Instant::now());
-        Ok(None)
-    }
-
-    /// Waits as long as the database has enough to do.
-    async fn wait_for_health(&mut self) -> Result<(), Trouble> {
-        let mut said: Option<String> = None;
-        while let Some((signal, why)) = self.has_enough().await? {
-            if said.as_ref() != Some(&why) {
-                tracing::info!(backfill = self.shop.ledger.job, why, "a backfill waits");
-                self.shop.ledger.wait(&self.writer, Some(&why)).await?;
-                said = Some(why);
-            }
-            let pause = self.shop.settings.health.every;
-            tokio::time::sleep(pause).await;
-            self.shop.note_slept(signal, pause);
-            let is_wanted = self.shop.ledger.slept(&self.writer, signal, pause).await?;
-            if !is_wanted || self.shop.is_over() {
-                break;
-            }
-        }
-        if said.is_some() {
-            self.shop.ledger.wait(&self.writer, None).await?;
-        }
-        Ok(())
-    }
-
     async fn release(&mut self, lease: &Lease) -> Result<(), Trouble> {
         self.writer.limit(Limits::NONE).await?;
         self.shop.ledger.release(&self.writer, lease).await
@@ -222,6 +175,7 @@ impl<'a> Worker<'a> {
     async fn range(&mut self, lease: &mut Lease) -> Result<Left, Trouble> {
         let mut read: Option<Batch> = None;
         loop {
+            let began = Instant::now();
             let outcome = match read.take() {
                 Some(batch) => {
                     self.write_and_read(lease, &batch).await.map_err(|trouble| (trouble, Some(batch)))
@@ -244,7 +198,11 @@ impl<'a> Worker<'a> {
                         self.shop.ledger.close(&self.writer, lease).await?;
                         return Ok(Left::Done);
                     }
-                    if !goes_on || self.shop.is_over() || self.has_enough().await?.is_some() {
+                    self.care.rest(&mut self.writer, began.elapsed()).await?;
+                    if !goes_on
+                        || self.shop.is_over()
+                        || self.care.has_enough(&mut self.writer).await?.is_some()
+                    {
                         return Ok(Left::Stopped);
                     }
                 }
