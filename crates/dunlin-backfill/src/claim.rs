@@ -18,6 +18,8 @@ const MOST_PASSES: i32 = 5;
 pub(crate) enum Claim {
     /// Work on this range.
     Range(Lease),
+    /// Ask again: a pass is over, and another one begins.
+    Again,
     /// Look again later: others are at work on what is left.
     Wait,
     /// Somebody has asked it to stop for a while.
@@ -40,7 +42,7 @@ impl Ledger {
     async fn claim_within(&self, client: &Client, worker: &str) -> Result<Claim, Trouble> {
         let Tables { jobs, ranges, .. } = &self.tables;
         let sql = format!(
-            "SELECT state, wanted, pass, is_handed_out, ranges, settled_at, failure FROM {jobs} \
+            "SELECT state, wanted, pass, is_handed_out, ranges, open_before, failure, waits_for FROM {jobs} \
              WHERE name OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE"
         );
         let Some(row) = client.query_opt(&sql, &[&self.job]).await? else {
@@ -62,10 +64,15 @@ impl Ledger {
             return Ok(Claim::Range(lease));
         }
         if !row.try_get::<_, bool>(3)? {
-            if let Some(settled_at) = row.try_get::<_, Option<&str>>(5)?
-                && !is_settled(client, settled_at).await?
-            {
-                return Ok(Claim::Wait);
+            if let Some(open) = row.try_get::<_, Option<&str>>(5)? {
+                let waits_for = still_open(client, open).await?;
+                let said: Option<&str> = row.try_get(7)?;
+                if said != waits_for.as_deref() {
+                    self.wait(client, waits_for.as_deref()).await?;
+                }
+                if waits_for.is_some() {
+                    return Ok(Claim::Wait);
+                }
             }
             // Of which types they are depends on the pass.
             let track = &self.of(pass).track;
@@ -194,12 +201,12 @@ impl Ledger {
         let jobs = &self.tables.jobs;
         let sql = format!(
             "UPDATE {jobs} SET {NEW_PASS}, pass = pass OPERATOR(pg_catalog.+) 1, \
-             settled_at = pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text \
+             open_before = (SELECT pg_catalog.string_agg(o.xid, ' ') FROM ({OPEN}) AS o) \
              WHERE name OPERATOR(pg_catalog.=) $1 AND (pass OPERATOR(pg_catalog.=) {FIRST_PASS} \
               OR changed OPERATOR(pg_catalog.>) changed_before AND pass OPERATOR(pg_catalog.<) {MOST_PASSES})"
         );
         if client.execute(&sql, &[&self.job]).await? > 0 {
-            return Ok(Claim::Wait);
+            return Ok(Claim::Again);
         }
         tracing::debug!(
             backfill = self.job,
@@ -216,9 +223,25 @@ impl Ledger {
     }
 }
 
-/// Whether every transaction is over that was open when this number was the next to be given.
-async fn is_settled(client: &Client, settled_at: &str) -> Result<bool, Trouble> {
-    let sql = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text::pg_catalog.numeric \
-               OPERATOR(pg_catalog.>=) $1::pg_catalog.text::pg_catalog.numeric";
-    Ok(client.query_one(sql, &[&settled_at]).await?.try_get(0)?)
+/// The transactions of this database that have written something and are not over, but one's own: what they have written may have been
+/// behind a worker already, and nobody has seen it. A transaction that writes later writes what the program of by now writes.
+///
+/// Those of other databases are none of ours, though a snapshot has them, too.
+const OPEN: &str = "SELECT l.transactionid::pg_catalog.text AS xid, l.pid FROM pg_catalog.pg_locks AS l \
+    LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+    LEFT JOIN pg_catalog.pg_prepared_xacts AS p ON p.transaction::pg_catalog.text OPERATOR(pg_catalog.=) l.transactionid::pg_catalog.text \
+    WHERE l.locktype OPERATOR(pg_catalog.=) 'transactionid' AND l.mode OPERATOR(pg_catalog.=) 'ExclusiveLock' AND l.granted \
+    AND coalesce(a.datname, p.database) OPERATOR(pg_catalog.=) pg_catalog.current_database() \
+    AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()";
+
+/// What of these transactions is not over, in words.
+async fn still_open(client: &Client, open: &str) -> Result<Option<String>, Trouble> {
+    let sql = format!(
+        "SELECT coalesce('process ' OPERATOR(pg_catalog.||) o.pid::pg_catalog.text, 'a prepared one') FROM ({OPEN}) AS o \
+         WHERE o.xid OPERATOR(pg_catalog.=) ANY (pg_catalog.string_to_array($1, ' ')) ORDER BY o.pid LIMIT 3"
+    );
+    let rows = client.query(&sql, &[&open]).await?;
+    let who: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok((!who.is_empty())
+        .then(|| format!("a transaction that was open when all rows had been read: {}", who.join(", "))))
 }

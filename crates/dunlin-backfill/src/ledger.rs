@@ -86,7 +86,7 @@ impl Ledger {
     pub(crate) async fn begin(&self, client: &Client, revision: i32, shape: &Shape) -> Result<bool, Trouble> {
         let jobs = &self.tables.jobs;
         let again = format!(
-            "UPDATE {jobs} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, settled_at = NULL \
+            "UPDATE {jobs} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, open_before = NULL \
              WHERE name OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'finished'"
         );
         client.execute(&again, &[&self.job]).await?;

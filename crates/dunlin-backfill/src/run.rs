@@ -128,6 +128,11 @@ pub(crate) async fn run(
         };
         work(&shop).await?;
         let (counts, is_finished) = result(place, &shop.ledger).await?;
+        if is_finished {
+            // The estimate was one.
+            let all = u64::try_from(counts.processed).unwrap_or_default();
+            tell(all, all);
+        }
         Ok((counts, is_finished, shop.slept.into_inner().unwrap_or_else(PoisonError::into_inner)))
     };
     let outcome: Result<_, Trouble> = outcome.await;

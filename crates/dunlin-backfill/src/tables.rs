@@ -65,7 +65,7 @@ impl Tables {
                state pg_catalog.text NOT NULL CHECK (state IN ('running', 'failed', 'finished')), \
                wanted pg_catalog.text NOT NULL DEFAULT 'run' CHECK (wanted IN ('run', 'pause', 'cancel')), \
                pass pg_catalog.int4 NOT NULL, \
-               settled_at pg_catalog.text, \
+               open_before pg_catalog.text, \
                changed_before pg_catalog.int8 NOT NULL DEFAULT 0, \
                frontier pg_catalog.text[], \
                upper pg_catalog.text[], \

@@ -146,6 +146,7 @@ impl<'a> Worker<'a> {
                 self.care.wait(&mut self.writer).await?;
                 match self.shop.ledger.claim(&self.writer, &self.name).await? {
                     Claim::Range(claimed) => lease.insert(claimed),
+                    Claim::Again => return Ok(true),
                     Claim::Wait => {
                         tokio::time::sleep(LOOK).await;
                         return Ok(true);

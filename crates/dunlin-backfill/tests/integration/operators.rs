@@ -165,3 +165,24 @@ async fn what_a_role_may_not_write_is_said_with_its_code() {
     assert_eq!(error.code().map(|code| code.code()), Some("42501"));
     insta::assert_snapshot!(error, @"backfill fill: the server refused a statement: not yours (42501)");
 }
+
+#[tokio::test]
+async fn the_sweep_says_which_transaction_it_waits_for_and_waits_for_none_of_another_database() {
+    let (elsewhere, other) = database("CREATE TABLE anything (id int)").await;
+    other.batch_execute("BEGIN; INSERT INTO anything VALUES (1)").await.unwrap();
+    let (database, client) = people(1_000).await;
+    let late = database.connect().await.unwrap();
+    late.batch_execute("BEGIN; INSERT INTO people VALUES (5, 'late', 'late')").await.unwrap();
+    let (operator, worker) = (backfills(&database), backfills(&database));
+    let work = tokio::spawn(async move { worker.run("fill", &Fill).await });
+
+    let why = until("the sweep", async || operator.status().await.unwrap().first()?.waits_for.clone()).await;
+
+    let pid = number(&late, "SELECT pg_backend_pid()::int8").await;
+    assert_eq!(why, format!("a transaction that was open when all rows had been read: process {pid}"));
+    late.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(work.await.unwrap().unwrap().changed, 1_001);
+    assert_eq!(number(&client, LEFT).await, 0);
+    assert_eq!(operator.status().await.unwrap()[0].waits_for, None);
+    drop(elsewhere);
+}
