@@ -11,13 +11,13 @@ use crate::Backfill;
 use crate::down::DownKind;
 use crate::job::Job;
 use crate::run::{Known, Place, Purpose, put_off, run};
-use crate::{Error, Placement, remains};
+use crate::{Error, Placement, Report, remains};
 
 /// Runs the backfill to its end, or puts it off.
 pub async fn up<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
     let placement = cx.resource().copied().unwrap_or_else(|| backfill.settings().placement);
     match placement {
-        Placement::Inline => work(cx, &name(cx), backfill, None).await?,
+        Placement::Inline => drop(work(cx, &name(cx), backfill, None).await?),
         Placement::InlineFor(budget) => {
             work(cx, &name(cx), backfill, Instant::now().checked_add(budget)).await?;
         }
@@ -39,18 +39,7 @@ pub async fn backfill<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(),
 
 /// Undoes it, and forgets what was written down about it.
 pub async fn down<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
-    let down = backfill.down().0;
-    if let DownKind::None = down {
-        return Err("this backfill says that nothing undoes it".into());
-    }
-    // First, so that nobody works on it any more.
-    forget(cx, &name(cx), backfill).await?;
-    if let DownKind::Backfill(inverse) = down {
-        let name = format!("{}:down", name(cx));
-        work(cx, &name, &*inverse, None).await?;
-        forget(cx, &name, &*inverse).await?;
-    }
-    Ok(())
+    undo(cx, &name(cx), backfill).await
 }
 
 /// Looks whether anything remains to be done.
@@ -58,11 +47,33 @@ pub async fn verify<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), B
     Ok(remains::verify(place(cx), &name(cx), backfill).await?)
 }
 
-async fn work(cx: &Context<'_>, name: &str, job: &dyn Job, until: Option<Instant>) -> Result<(), Error> {
+/// Undoes what has this name, and forgets what was written down about it.
+pub(crate) async fn undo<B: Backfill>(cx: &Context<'_>, name: &str, backfill: &B) -> Result<(), BoxError> {
+    let down = backfill.down().0;
+    if let DownKind::None = down {
+        return Err("this backfill says that nothing undoes it".into());
+    }
+    // First, so that nobody works on it any more.
+    forget(cx, name, backfill).await?;
+    if let DownKind::Backfill(inverse) = down {
+        let name = format!("{name}:down");
+        work(cx, &name, &*inverse, None).await?;
+        forget(cx, &name, &*inverse).await?;
+    }
+    Ok(())
+}
+
+/// Works on what has this name, until its end or for so long.
+pub(crate) async fn work(
+    cx: &Context<'_>,
+    name: &str,
+    job: &dyn Job,
+    until: Option<Instant>,
+) -> Result<Report, Error> {
     let tell = |done, total| cx.progress(done, total);
     let report = run(place(cx), name, job, Purpose::Work, until, &tell).await?;
     tracing::info!(%report, "a backfill has come to its end, or its time is up");
-    Ok(())
+    Ok(report)
 }
 
 async fn forget(cx: &Context<'_>, name: &str, job: &dyn Job) -> Result<(), Error> {
@@ -77,11 +88,11 @@ async fn forget(cx: &Context<'_>, name: &str, job: &dyn Job) -> Result<(), Error
     forgotten.map_err(|trouble| Error::new(name, trouble.into_fault("the server refused to forget it")))
 }
 
-fn place<'a>(cx: &'a Context<'_>) -> Place<'a> {
+pub(crate) fn place<'a>(cx: &'a Context<'_>) -> Place<'a> {
     Place { migrator: cx.migrator(), client: cx.client(), connect: cx.connector() }
 }
 
 /// A backfill has the name of its migration.
-fn name(cx: &Context<'_>) -> String {
+pub(crate) fn name(cx: &Context<'_>) -> String {
     cx.id().name().to_owned()
 }

@@ -254,10 +254,14 @@ impl Ledger {
 
     /// Appends all that is counted to the event log, where the migration has a place in it.
     pub(crate) async fn log(&self, client: &Client, event: &'static str) -> Result<(), Trouble> {
-        let mut set = self.migrator.set().iter().map(|migration| migration.id());
-        let Some(id) = set.find(|id| id.name() == self.job) else { return Ok(()) };
+        // The name of a part begins with its migration's.
+        let is_of = |name: &str| {
+            self.job.strip_prefix(name).is_some_and(|part| part.is_empty() || part.starts_with(':'))
+        };
+        let mut ids = self.migrator.set().iter().map(|migration| migration.id());
+        let Some(id) = ids.find(|id| is_of(id.name())) else { return Ok(()) };
         let sql = format!(
-            "SELECT pg_catalog.to_jsonb(r)::pg_catalog.text FROM (SELECT {}, j.slept_us, pg_catalog.floor(pg_catalog.date_part('epoch', \
+            "SELECT pg_catalog.to_jsonb(r)::pg_catalog.text FROM (SELECT j.name AS backfill, {}, j.slept_us, pg_catalog.floor(pg_catalog.date_part('epoch', \
               pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) j.started_at) OPERATOR(pg_catalog.*) 1000000)::pg_catalog.int8 AS took_us, \
               j.failure FROM {} AS j WHERE j.name OPERATOR(pg_catalog.=) $1) AS r",
             self.sums(),

@@ -122,6 +122,7 @@ mod status;
 
 #[doc(hidden)]
 pub mod hooks;
+mod parts;
 mod remains;
 mod run;
 
@@ -158,6 +159,7 @@ pub use dry_run::{DryRun, Sample};
 pub use dunlin_macros::{Change, Row, migration};
 pub use error::{Error, ErrorKind};
 pub use health::{Checkup, Health, Signal};
+pub use parts::Parts;
 pub use placement::Placement;
 pub use report::Report;
 pub use row::{Row, RowColumn};

@@ -12,6 +12,8 @@ mod health;
 #[cfg(test)]
 mod operators;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod placement;
 #[cfg(test)]
 mod poison;
