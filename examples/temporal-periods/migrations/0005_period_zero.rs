@@ -1,0 +1,53 @@
+//! Three of three: what there was before there were periods becomes period 0 of each topic and user.
+//!
+//! What it is made of, and what becomes of entities that have no contents or are deleted, is in `src/period_zero.rs`.
+
+use dunlin::{BoxError, Context, RustMigration, TransactionMode};
+use dunlin_backfill::{Parts, Report};
+use crate::Teller;
+use crate::period_zero::{Links, Topics, Users};
+
+pub struct Migration;
+
+impl RustMigration for Migration {
+    const REVERSIBLE: bool = true;
+    // A batch is a transaction. What was cut off goes on with the part and the batch that it was at.
+    const TRANSACTION: TransactionMode = TransactionMode::None;
+
+    async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        let parts = Parts::of(cx);
+        let tell = |report: Report| cx.resource().into_iter().for_each(|teller: &Teller| teller.tell(&report));
+        tell(parts.run("topics", &Topics).await?);
+        tell(parts.run("users", &Users).await?);
+        tell(parts.run("links", &Links).await?);
+        Ok(())
+    }
+
+    /// What it has written goes with the columns and tables that it is in. So would all that was analyzed since.
+    async fn down(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        let since = "SELECT (SELECT count(*) FROM analysis_periods WHERE period_number > 0),
+            (SELECT count(*) FROM temporal_events) + (SELECT count(*) FROM period_content_snapshots)
+                + (SELECT count(*) FROM crawl_effectiveness)";
+        let since = cx.client().query_one(since, &[]).await?;
+        let (periods, others): (i64, i64) = (since.try_get(0)?, since.try_get(1)?);
+        if (periods, others) != (0, 0) {
+            let lost = format!(
+                "{periods} periods after period 0 would be lost, and {others} events, snapshots and crawls: \
+                 export or delete them first"
+            );
+            return Err(lost.into());
+        }
+        let parts = Parts::of(cx);
+        parts.revert("links", &Links).await?;
+        parts.revert("users", &Users).await?;
+        parts.revert("topics", &Topics).await
+    }
+
+    async fn verify(&self, cx: &Context<'_>) -> Result<(), BoxError> {
+        let parts = Parts::of(cx);
+        parts.verify("topics", &Topics).await?;
+        parts.verify("users", &Users).await?;
+        parts.verify("links", &Links).await?;
+        Ok(())
+    }
+}
