@@ -52,6 +52,8 @@ fn locks() {
 fn verification_and_code() {
     let failures = vec!["1 (a) at a.verify.sql:1:1: it returned false: `SELECT false`".to_owned()];
     insta::assert_snapshot!(Error::verification(3, failures), @"1 of 3 migrations do not verify: 1 (a) at a.verify.sql:1:1: it returned false: `SELECT false`");
+    let of_code = Error::verify_code(id(), "3 rows are left".into()).reason();
+    insta::assert_snapshot!(Error::verification(3, vec![of_code]), @"1 of 3 migrations do not verify: 7 (split_names): its Rust code says so: 3 rows are left");
     let error = Error::code_failed(id(), Direction::Down, "no bucket".into());
     assert_eq!((error.kind(), error.migration()), (ErrorKind::Migration, Some(&id())));
     insta::assert_debug_snapshot!(error, @r"
