@@ -1,4 +1,18 @@
 -- dunlin: lock-timeout = 500ms
+-- Period 0 can be made again. What was analyzed since can't: rather than lose that without a word, this stops.
+DO $$
+DECLARE
+    periods bigint := (SELECT count(*) FROM analysis_periods WHERE period_number > 0);
+    others bigint := (SELECT count(*) FROM temporal_events) + (SELECT count(*) FROM period_content_snapshots)
+        + (SELECT count(*) FROM crawl_effectiveness);
+BEGIN
+    IF periods + others > 0 THEN
+        RAISE EXCEPTION '% later periods would be lost, and % events, snapshots and crawls: export or delete them first',
+            periods, others;
+    END IF;
+END
+$$;
+
 DROP FUNCTION recompute_metrics_delta(bigint);
 DROP FUNCTION detect_metric_anomalies(text, bigint, double precision);
 DROP FUNCTION get_content_timeline(text, bigint, timestamptz, timestamptz);

@@ -53,6 +53,10 @@ pub(crate) async fn generate(
     amount: Amount,
 ) -> Outcome {
     dunlin::migrate_to(config, NoTls, &migrator(), OLD_SCHEMA).await?;
+    let there = Survey::read(client).await?.contents;
+    if there > 0 {
+        return Err(format!("the database has {there} contents already: generate into an empty one").into());
+    }
     let bar = Bar::new(screen);
     amount.generator().fill(client, |done| bar.advance("generating", done, amount.contents())).await?;
     bar.clear();
