@@ -3,9 +3,10 @@
 //! What it is made of, and what becomes of entities that have no contents or are deleted, is in `src/period_zero.rs`.
 
 use dunlin::{BoxError, Context, RustMigration, TransactionMode};
-use dunlin_backfill::{Parts, Report};
-use crate::Teller;
-use crate::period_zero::{Links, Topics, Users};
+use dunlin_backfill::{Backfill, Parts};
+
+use crate::period_zero::{Counts, Links, Topics, Users};
+use crate::{Teller, Told};
 
 pub struct Migration;
 
@@ -15,17 +16,16 @@ impl RustMigration for Migration {
     const TRANSACTION: TransactionMode = TransactionMode::None;
 
     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
-        let parts = Parts::of(cx);
-        let tell = |report: Report| cx.resource().into_iter().for_each(|teller: &Teller| teller.tell(&report));
-        tell(parts.run("topics", &Topics).await?);
-        tell(parts.run("users", &Users).await?);
-        tell(parts.run("links", &Links).await?);
-        Ok(())
+        part(cx, "topics", &Topics).await?;
+        part(cx, "users", &Users).await?;
+        part(cx, "links", &Links).await?;
+        part(cx, "counts", &Counts).await
     }
 
     /// What it has written goes with the columns and tables that it is in: this only forgets that it was done.
     async fn down(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         let parts = Parts::of(cx);
+        parts.revert("counts", &Counts).await?;
         parts.revert("links", &Links).await?;
         parts.revert("users", &Users).await?;
         parts.revert("topics", &Topics).await
@@ -36,6 +36,14 @@ impl RustMigration for Migration {
         parts.verify("topics", &Topics).await?;
         parts.verify("users", &Users).await?;
         parts.verify("links", &Links).await?;
+        parts.verify("counts", &Counts).await?;
         Ok(())
     }
+}
+
+async fn part(cx: &Context<'_>, name: &str, backfill: &impl Backfill) -> Result<(), BoxError> {
+    let teller: Teller = cx.resource().cloned().unwrap_or_default();
+    teller.tell(Told::Begins(name));
+    teller.tell(Told::Ended(&Parts::of(cx).run(name, backfill).await?));
+    Ok(())
 }

@@ -3,46 +3,51 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dunlin::{Migrator, Progress};
-use indicatif::{ProgressBar, ProgressStyle};
-use temporal_periods::Teller;
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use temporal_periods::{Teller, Told};
 
 use crate::screen::Screen;
 
-const TEMPLATE: &str =
-    "  {msg:<12} {bar:30} {percent:>3} %  {human_pos} of {human_len}, {per_sec}, {eta} left";
+const TEMPLATE: &str = "  {msg:<12} {bar:30} {percent:>3} %  {human_pos} of {human_len}, {rate}, {eta} left";
 
 /// A bar on standard error, where that is a terminal. What is said meanwhile stands above it.
 #[derive(Clone)]
 pub(crate) struct Bar {
     screen: Screen,
-    bar: Arc<Mutex<Option<ProgressBar>>>,
+    shown: Arc<Mutex<Option<ProgressBar>>>,
 }
 
 impl Bar {
     pub(crate) fn new(screen: Screen) -> Self {
-        Self { screen, bar: Arc::default() }
+        Self { screen, shown: Arc::default() }
     }
 
-    /// So many are done, of so many. Fewer than before are those of something else, which begins.
-    pub(crate) fn advance(&self, what: &str, done: u64, total: u64) {
-        let mut bar = self.bar.lock().unwrap_or_else(PoisonError::into_inner);
-        if bar.as_ref().is_some_and(|bar| bar.position() > done || bar.message() != what)
-            && let Some(bar) = bar.take()
-        {
-            bar.finish_and_clear();
+    /// Something begins of which nobody knows yet how much it is.
+    pub(crate) fn begin(&self, what: &str) {
+        self.clear();
+        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.progress_chars("=> ").with_key(
+            "rate",
+            |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+                // Whoever writes into a text can't fail.
+                let _ = write!(text, "{:.0} a second", state.per_sec());
+            },
+        );
+        let bar = ProgressBar::new(0).with_style(style).with_message(what.to_owned());
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar);
+    }
+
+    /// So many are done, of so many.
+    pub(crate) fn advance(&self, done: u64, total: u64) {
+        if let Some(bar) = &*self.shown.lock().unwrap_or_else(PoisonError::into_inner) {
+            bar.set_length(total);
+            bar.set_position(done);
         }
-        let bar = bar.get_or_insert_with(|| {
-            let style =
-                ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(total).with_style(style.progress_chars("=> ")).with_message(what.to_owned())
-        });
-        bar.set_length(total);
-        bar.set_position(done);
     }
 
     /// What was shown is over.
     pub(crate) fn clear(&self) {
-        if let Some(bar) = self.bar.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(bar) = self.shown.lock().unwrap_or_else(PoisonError::into_inner).take() {
             bar.finish_and_clear();
         }
     }
@@ -52,13 +57,15 @@ impl Bar {
         let (bar, teller) = (self.clone(), self.clone());
         migrator
             .on_progress(move |progress| match progress {
-                Progress::Advanced { id, done, total, .. } => bar.advance(id.name(), done, total),
+                Progress::Advanced { done, total, .. } => bar.advance(done, total),
                 Progress::Reconnecting { .. } => bar.aside("the connection is gone: connecting again"),
-                Progress::WaitingForLock { .. } => bar.clear(),
                 Progress::Finished { .. } => bar.clear(),
                 _ => {}
             })
-            .resource(Teller::new(move |report| teller.aside(&report.to_string())))
+            .resource(Teller::new(move |told| match told {
+                Told::Begins(part) => teller.begin(part),
+                Told::Ended(report) => teller.aside(&report.to_string()),
+            }))
     }
 
     fn aside(&self, text: &str) {

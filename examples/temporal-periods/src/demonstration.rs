@@ -64,7 +64,7 @@ async fn show(screen: Screen, database: &Database, amount: Amount) -> Outcome {
     if is_same { Ok(()) } else { Err("the rollback has left something".into()) }
 }
 
-/// Plain first, as there is nothing to compare with; then concurrently, which no transaction may be around.
+/// Plain first, as there is nothing to compare with; then concurrently, in no transaction but its own.
 async fn trend(screen: Screen, client: &Client) -> Outcome {
     screen.fact("first refresh", Trend::refresh(client).await?);
     screen.fact("rows", Trend::rows(client).await?);

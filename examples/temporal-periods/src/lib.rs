@@ -21,5 +21,5 @@ pub use generate::Generator;
 pub use migrations::{LAYER, OLD_SCHEMA, TABLES_AND_VIEWS, migrator};
 pub use preflight::preflight;
 pub use survey::Survey;
-pub use teller::Teller;
+pub use teller::{Teller, Told};
 pub use trend::{Refreshed, Trend};

@@ -58,7 +58,8 @@ pub(crate) async fn generate(
         return Err(format!("the database has {there} contents already: generate into an empty one").into());
     }
     let bar = Bar::new(screen);
-    amount.generator().fill(client, |done| bar.advance("generating", done, amount.contents())).await?;
+    bar.begin("generating");
+    amount.generator().fill(client, |done| bar.advance(done, amount.contents())).await?;
     bar.clear();
     screen.say(Survey::read(client).await?);
     Ok(())

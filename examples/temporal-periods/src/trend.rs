@@ -18,7 +18,7 @@ pub enum Refreshed {
 impl Trend {
     /// Refreshes it: plainly the first time, as `CONCURRENTLY` compares with what is there, and concurrently from then on.
     ///
-    /// The client must not be inside a transaction, which `CONCURRENTLY` refuses... see the errors.
+    /// It is meant for a client outside a transaction: a concurrent refresh keeps other refreshes out until its transaction ends.
     ///
     /// # Errors
     ///

@@ -53,8 +53,8 @@ impl Tables<'_> {
 
     pub(super) async fn topics_and_users(&self, rng: &mut Rng) -> Result<(), Error> {
         let topics = self.client
-        .prepare("INSERT INTO topics (id, name, keywords, summary_data, deleted_at)
-            VALUES ($1, $2, string_to_array($2, ' '), $3::text::jsonb, CASE WHEN $4 THEN timestamptz '2024-06-01 00:00+09' END)")
+        .prepare("INSERT INTO topics (id, name, keywords, summary_data, deleted_at, created_at)
+            VALUES ($1, $2, string_to_array($2, ' '), $3::text::jsonb, CASE WHEN $4 THEN timestamptz '2024-06-01 00:00+09' END, timestamptz '2023-11-01 00:00Z' + $1::bigint * interval '1 min')")
         .await?;
         for topic in self.cast.topics() {
             let (name, document) = (phrase(rng, 2), document(topic.id, rng));
@@ -63,8 +63,8 @@ impl Tables<'_> {
         let users = self
             .client
             .prepare(
-                "INSERT INTO users (id, handle, summary_data, deleted_at)
-            VALUES ($1, $2, $3::text::jsonb, CASE WHEN $4 THEN timestamptz '2024-06-01 00:00-03:30' END)",
+                "INSERT INTO users (id, handle, summary_data, deleted_at, created_at)
+            VALUES ($1, $2, $3::text::jsonb, CASE WHEN $4 THEN timestamptz '2024-06-01 00:00-03:30' END, timestamptz '2023-11-02 00:00Z' + $1::bigint * interval '1 min')",
             )
             .await?;
         for user in self.cast.users() {
@@ -105,8 +105,9 @@ impl Tables<'_> {
             topics.push((!topic.is_marked()).then_some(topic.id));
             bodies.push(sentence(rng));
         }
-        let insert = "INSERT INTO chat_messages (topic_id, role, body)
-            SELECT topic, role, body FROM unnest($1::bigint[], $2::text[]) AS message (topic, body),
+        let insert = "INSERT INTO chat_messages (topic_id, role, body, sent_at)
+            SELECT topic, role, body, timestamptz '2024-12-01 00:00Z' + number * interval '1 min'
+            FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS message (topic, body, number),
                 unnest(ARRAY['person', 'assistant']) AS role";
         self.client.execute(insert, &[&topics, &bodies]).await?;
         Ok(())

@@ -1,16 +1,15 @@
 use temporal_periods::Generator;
 
-use crate::support::{filled, number, old_rows};
+use crate::support::{filled, filled_with, number, old_rows};
 
 #[tokio::test]
 async fn the_same_seed_makes_the_same_rows() {
-    // The times at which rows were written are the same, too: a database by itself knows no other.
-    let without_now = |rows: Vec<String>| -> Vec<String> {
-        rows.into_iter().filter(|row| !row.contains("2026-")).collect()
-    };
-    let (_one, one) = filled(700).await;
-    let (_other, other) = filled(700).await;
-    assert_eq!(without_now(old_rows(&one).await), without_now(old_rows(&other).await));
+    let (_one, one) = filled_with(Generator::new(700, 7)).await;
+    let (_other, other) = filled_with(Generator::new(700, 7)).await;
+    let (_third, third) = filled_with(Generator::new(700, 8)).await;
+    let expected = old_rows(&one).await;
+    assert_eq!(old_rows(&other).await, expected);
+    assert_ne!(old_rows(&third).await, expected);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "where a helper of a test fails, the test has failed")]
 
 mod end_to_end;
+mod folder;
 mod generates;
 mod preflight;
 mod program;

@@ -71,14 +71,15 @@ async fn the_commands_work_on_the_database_of_database_url() {
         ),
         "{complained}"
     );
-    client
-        .batch_execute("UPDATE analysis_periods SET content_count = 0 WHERE content_count = 2")
-        .await
-        .unwrap();
-    client.batch_execute("UPDATE contents SET analysis_period_id = last_period_id FROM topics WHERE contents.id = 1 AND topics.id = 4").await.unwrap();
+    let mend = "UPDATE contents SET analysis_period_id = last_period_id FROM topics WHERE contents.id = 1 AND topics.id = 4";
+    client.batch_execute(mend).await.unwrap();
+    client.batch_execute("UPDATE topics SET total_periods = 9 WHERE id = 1").await.unwrap();
     let (success, said, complained) = run(Some(database.url()), &["verify"]).await;
     assert!(!success && complained.contains("1 of 19 checks have failed"), "{said}{complained}");
-    assert!(said.contains("WRONG  periods with other contents or times than they say"), "{said}");
+    assert!(
+        said.contains("WRONG  topics whose columns are not what their periods say           1, should be 0"),
+        "{said}"
+    );
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn a_delta_is_that_to_the_period_before_and_is_written_down() {
 
 #[tokio::test]
 async fn the_trend_is_refreshed_plainly_first_and_concurrently_then() {
-    let (_database, mut client) = with_periods().await;
+    let (database, client) = with_periods().await;
     let concurrently = "REFRESH MATERIALIZED VIEW CONCURRENTLY mv_period_metrics_trend";
     let code = |error: tokio_postgres::Error| error.code().cloned();
 
@@ -115,11 +115,16 @@ async fn the_trend_is_refreshed_plainly_first_and_concurrently_then() {
     (4,99.5,86.5,41.50)
     ");
 
-    client.batch_execute("UPDATE analysis_periods SET metrics = '{\"heat\": 1}' WHERE (entity_type, entity_id, period_number) = ('topic', 1, 4)").await.unwrap();
-    // A reader is not in its way, nor it in the reader's.
-    let reader = client.transaction().await.unwrap();
+    let less = "UPDATE analysis_periods SET metrics = '{\"heat\": 1}' WHERE (entity_type, entity_id, period_number) = ('topic', 1, 4)";
+    client.batch_execute(less).await.unwrap();
+    // Somebody reads it, for as long as it takes.
+    let mut other = database.connect().await.unwrap();
+    let reader = other.transaction().await.unwrap();
     reader.execute("SELECT FROM mv_period_metrics_trend", &[]).await.unwrap();
-    reader.commit().await.unwrap();
+    client.batch_execute("SET lock_timeout = 100").await.unwrap();
+    let error = client.batch_execute("REFRESH MATERIALIZED VIEW mv_period_metrics_trend").await.unwrap_err();
+    assert_eq!(code(error), Some(SqlState::LOCK_NOT_AVAILABLE));
     assert_eq!(Trend::refresh(&client).await.unwrap(), Refreshed::Concurrently);
     assert_eq!(rows(&client, heat).await.last().unwrap(), "(4,1,-12,8.67)");
+    reader.commit().await.unwrap();
 }

@@ -7,7 +7,7 @@ use dunlin_backfill::Backfills;
 use dunlin_test::Database;
 use temporal_periods::period_zero::{Topics, Users};
 use temporal_periods::{Checks, OLD_SCHEMA, TABLES_AND_VIEWS, definition, migrator};
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::Notify;
 use tokio_postgres::{Client, NoTls};
 
@@ -94,7 +94,7 @@ async fn a_process_that_is_killed_at_half_costs_nothing_but_its_time() {
     lock.execute("SELECT FROM contents WHERE id = 10000 FOR UPDATE", &[]).await.unwrap();
 
     let mut child = program(&database, "migrate").spawn().unwrap();
-    linked(&client, &mut child, 5_000).await;
+    linked(&client, 5_000, || assert!(child.try_wait().unwrap().is_none(), "it has ended before")).await;
     child.start_kill().unwrap();
     child.wait().await.unwrap();
     lock.rollback().await.unwrap();
@@ -112,6 +112,40 @@ async fn a_process_that_is_killed_at_half_costs_nothing_but_its_time() {
     assert_eq!(number(&client, counted).await, number(&client, linked).await);
 }
 
+#[tokio::test]
+async fn what_the_crawler_brings_while_contents_are_linked_is_linked_and_counted() {
+    let (database, mut client) = filled(2_000).await;
+    migrate(&database, TABLES_AND_VIEWS).await.unwrap();
+    let backfills = Backfills::new(migrator(), Direct::new(database.config(), NoTls));
+    backfills.run("period_zero:topics", &Topics).await.unwrap();
+    backfills.run("period_zero:users", &Users).await.unwrap();
+    let mut other = database.connect().await.unwrap();
+    let crawler = other.transaction().await.unwrap();
+    crawler.execute("SELECT FROM contents WHERE id = 1900 FOR UPDATE", &[]).await.unwrap();
+    // They have numbers that the backfill has passed when they can be seen. One is within period 0, the other after it.
+    let found = "INSERT INTO contents (id, entity_type, entity_id, title, body, published_at)
+        SELECT n, 'topic', 1, 'new', 'new', CASE n WHEN -1 THEN timestamptz '2024-06-01' ELSE '2040-01-01' END
+        FROM unnest(ARRAY[-1, -2]) AS n";
+    crawler.execute(found, &[]).await.unwrap();
+
+    let boot = migrate(&database, Target::Latest);
+    let crawl = async {
+        linked(&client, 100, || ()).await;
+        crawler.commit().await.unwrap();
+    };
+    let (booted, ()) = tokio::join!(boot, crawl);
+
+    booted.unwrap();
+    let new =
+        "SELECT count(analysis_period_id) FROM contents WHERE title = 'new' AND published_at < '2040-01-01'";
+    assert_eq!(number(&client, new).await, 1);
+    let recounted = "SELECT changed FROM dunlin_history_backfills WHERE name = 'period_zero:counts'";
+    assert_eq!(number(&client, recounted).await, 1);
+    let later = "DELETE FROM contents WHERE title = 'new' AND analysis_period_id IS NULL";
+    assert_eq!(client.execute(later, &[]).await.unwrap(), 1);
+    assert_eq!(Checks::run(&mut client).await.unwrap().failed().count(), 0);
+}
+
 fn program(database: &Database, command: &str) -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_temporal-periods"));
     program.arg(command).env("DATABASE_URL", database.url()).kill_on_drop(true);
@@ -120,11 +154,11 @@ fn program(database: &Database, command: &str) -> Command {
 }
 
 /// Waits until so many contents are linked.
-async fn linked(client: &Client, child: &mut Child, count: i64) {
+async fn linked(client: &Client, count: i64, mut look: impl FnMut()) {
     let linked = "SELECT count(*) FROM contents WHERE analysis_period_id IS NOT NULL";
     let wait = async {
         while number(client, linked).await < count {
-            assert!(child.try_wait().unwrap().is_none(), "it has ended before");
+            look();
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };

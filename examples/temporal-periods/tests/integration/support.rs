@@ -7,10 +7,15 @@ use tokio_postgres::{Client, NoTls};
 
 /// A database with the old schema, and so many contents.
 pub(crate) async fn filled(contents: u64) -> (Database, Client) {
+    filled_with(Generator::new(contents, 7)).await
+}
+
+/// The same, with other contents.
+pub(crate) async fn filled_with(generator: Generator) -> (Database, Client) {
     let database = Server::shared().await.unwrap().create_database().await.unwrap();
     migrate(&database, OLD_SCHEMA).await.unwrap();
     let mut client = database.connect().await.unwrap();
-    Generator::new(contents, 7).fill(&mut client, |_| ()).await.unwrap();
+    generator.fill(&mut client, |_| ()).await.unwrap();
     (database, client)
 }
 
