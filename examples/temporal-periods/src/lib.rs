@@ -19,7 +19,7 @@ pub use checks::{Checked, Checks};
 pub use definition::definition;
 pub use generate::Generator;
 pub use migrations::{LAYER, OLD_SCHEMA, TABLES_AND_VIEWS, migrator};
-pub use preflight::preflight;
+pub use preflight::{PreflightError, preflight};
 pub use survey::Survey;
 pub use teller::{Teller, Told};
 pub use trend::{Refreshed, Trend};

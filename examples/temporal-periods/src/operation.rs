@@ -34,8 +34,12 @@ pub(crate) async fn run(screen: Screen, command: Command) -> Outcome {
             migrate(screen, &config, Target::Latest).await?;
         }
         Command::Status => status(screen, &config, &client).await?,
-        Command::Verify => verify(screen, &mut client).await?,
+        Command::Verify => {
+            require_all(&client).await?;
+            verify(screen, &mut client).await?;
+        }
         Command::Refresh => {
+            require_all(&client).await?;
             screen.fact("refreshed", Trend::refresh(&client).await?);
             screen.fact("rows", Trend::rows(&client).await?);
         }
@@ -95,12 +99,16 @@ async fn status(screen: Screen, config: &Config, client: &Client) -> Outcome {
     Ok(())
 }
 
+/// Fails as long as there is something to migrate.
+async fn require_all(client: &Client) -> Outcome {
+    match migrator().status(client).await?.state() {
+        State::Current => Ok(()),
+        state => Err(format!("the database is {state}: migrate first").into()),
+    }
+}
+
 /// What the migrations verify, and what is counted.
 pub(crate) async fn verify(screen: Screen, client: &mut Client) -> Outcome {
-    let state = migrator().status(client).await?.state();
-    if state != State::Current {
-        return Err(format!("the database is {state}: migrate first").into());
-    }
     screen.say(migrator().verify(client).await?);
     let checks = Checks::run(client).await?;
     screen.say(&checks);

@@ -88,7 +88,7 @@ async fn what_it_can_not_do_is_said_in_words_and_in_the_exit_code() {
     let empty = Server::shared().await.unwrap().create_database().await.unwrap();
     let full = Server::shared().await.unwrap().create_database().await.unwrap();
     assert!(run(Some(full.url()), &["generate", "--contents", "10"]).await.0);
-    let cases: [(Option<String>, &'static [&'static str], &str); 10] = [
+    let cases: [(Option<String>, &'static [&'static str], &str); 11] = [
         (None, &["migrate"], "set DATABASE_URL"),
         (Some("nonsense".to_owned()), &["status"], "DATABASE_URL is not a connection string"),
         (nowhere(), &["status"], "refused"),
@@ -97,6 +97,7 @@ async fn what_it_can_not_do_is_said_in_words_and_in_the_exit_code() {
         (None, &["--contents", "1000001"], "1000001 is not in 10..=1000000"),
         (None, &["run", "--contents", "many"], "invalid value 'many' for '--contents <CONTENTS>'"),
         (None, &["--seed", "-1"], "unexpected argument '-1'"),
+        (Some(empty.url()), &["refresh"], "the database is behind: migrate first"),
         (Some(empty.url()), &["verify"], "the database is behind: migrate first"),
         (Some(full.url()), &["generate"], "the database has 10 contents already"),
     ];
