@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use dunlin::BoxError;
 use dunlin_test::{Database, Schema};
+use tokio_postgres::Client;
 
 /// What the schema of a database is, to compare it byte by byte: what `pg_dump --schema-only` says, and the catalog as
 /// [`Schema`] reads it where the server came without `pg_dump`, or is not our own. What dunlin keeps for itself is left out.
@@ -17,8 +18,18 @@ pub async fn definition(database: &Database) -> Result<String, BoxError> {
     {
         return Ok(text);
     }
-    let client = database.connect().await?;
-    Ok(Schema::read(&client).await?.to_string())
+    catalog(&database.connect().await?).await
+}
+
+/// The same in the words of the catalog.
+///
+/// # Errors
+///
+/// What the server says.
+pub async fn catalog(client: &Client) -> Result<String, BoxError> {
+    let schema = Schema::read(client).await?;
+    let ours = schema.objects().iter().filter(|object| !object.name().contains("dunlin_history"));
+    Ok(ours.map(ToString::to_string).collect())
 }
 
 /// Nothing where there is no such program.

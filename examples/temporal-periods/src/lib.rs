@@ -16,7 +16,7 @@ mod teller;
 mod trend;
 
 pub use checks::{Checked, Checks};
-pub use definition::definition;
+pub use definition::{catalog, definition};
 pub use generate::Generator;
 pub use migrations::{LAYER, OLD_SCHEMA, TABLES_AND_VIEWS, migrator};
 pub use preflight::{PreflightError, preflight};

@@ -1,6 +1,6 @@
 use dunlin::{ErrorKind, State, Target};
-use dunlin_test::{Database, Schema};
-use temporal_periods::{Checks, LAYER, OLD_SCHEMA, definition, migrator};
+use dunlin_test::Database;
+use temporal_periods::{Checks, LAYER, OLD_SCHEMA, catalog, definition, migrator};
 use tokio_postgres::Client;
 
 use crate::support::{causes, filled, migrate, new_rows, old_rows};
@@ -10,17 +10,10 @@ async fn everything(database: &Database, client: &Client) -> (String, Vec<String
     (definition(database).await.unwrap(), old_rows(client).await)
 }
 
-/// The catalog, without what dunlin keeps for itself.
-async fn schema(client: &Client) -> Vec<String> {
-    let schema = Schema::read(client).await.unwrap();
-    let ours = |object: &&dunlin_test::Object| !object.name().contains("dunlin_history");
-    schema.objects().iter().filter(ours).map(ToString::to_string).collect()
-}
-
 #[tokio::test]
 async fn rollback_by_three_restores_the_old_schema_byte_for_byte_and_up_works_again() {
     let (database, mut client) = filled(1_000).await;
-    let (before, old) = (everything(&database, &client).await, schema(&client).await);
+    let (before, old) = (everything(&database, &client).await, catalog(&client).await.unwrap());
     assert!(before.0.contains("chat_messages"));
     let mut first = None;
 
@@ -35,7 +28,7 @@ async fn rollback_by_three_restores_the_old_schema_byte_for_byte_and_up_works_ag
 
         assert_eq!((report.reverted().count(), report.state()), (3, State::Behind));
         assert_eq!(everything(&database, &client).await, before);
-        assert_eq!(schema(&client).await, old);
+        assert_eq!(catalog(&client).await.unwrap(), old);
     }
 }
 
