@@ -20,6 +20,10 @@ const AFTER: &str = "SELECT \
     pg_catalog.set_config('search_path', pg_catalog.current_setting('dunlin.search_path'), true), \
     pg_catalog.set_config('jit', pg_catalog.current_setting('dunlin.jit'), true)";
 
+/// What the tables of dunlin-backfill are called, behind the name of the history. The first backfill makes them, whichever it is, and
+/// they stay when it is undone, as the history does.
+const BACKFILLS: [&str; 3] = ["_backfills", "_backfill_ranges", "_backfill_quarantine"];
+
 /// Reads a [`Schema`] with more or less in it than [`Schema::read`] does.
 ///
 /// ```
@@ -57,7 +61,8 @@ enum Privileges {
 }
 
 impl SchemaReader {
-    /// Says where the history is that is left out, with its event log and its digest; `public.dunlin_history` by default.
+    /// Says where the history is that is left out, with its event log, its digest and what backfills write down beside it;
+    /// `public.dunlin_history` by default.
     pub fn history(self, history: &HistoryTable) -> Self {
         Self { history: history.clone(), ..self }
     }
@@ -107,11 +112,12 @@ impl SchemaReader {
 
     /// One message, which is one transaction unless the caller has one open. Then what it sets is set back.
     fn sql(&self) -> String {
-        let own = [self.history.table(), self.history.head(), self.history.events()];
-        let own = own.map(|table| (self.history.schema().as_str(), table.as_str()));
+        let (schema, table) = (self.history.schema().as_str(), self.history.table().as_str());
+        let backfills = BACKFILLS.map(|ending| format!("{table}{ending}"));
+        let own = [table, self.history.head().as_str(), self.history.events().as_str()];
+        let own = own.into_iter().chain(backfills.iter().map(String::as_str)).map(|table| (schema, table));
         let asked = self.left_out.iter().map(|(schema, relation)| (schema.as_str(), relation.as_str()));
         let left_out: Vec<_> = own
-            .into_iter()
             .chain(asked)
             .map(|(schema, relation)| format!("({}, {})", literal(schema), literal(relation)))
             .collect();

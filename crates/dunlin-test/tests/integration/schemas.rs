@@ -146,6 +146,16 @@ async fn two_databases_made_in_different_ways_are_equal() {
 }
 
 #[tokio::test]
+async fn what_backfills_write_down_beside_the_history_is_left_out_with_it() {
+    let tables = "CREATE TABLE dunlin_history_backfills (name text PRIMARY KEY);\n\
+        CREATE TABLE dunlin_history_backfill_ranges (job text REFERENCES dunlin_history_backfills);\n\
+        CREATE TABLE dunlin_history_backfill_quarantine (job text REFERENCES dunlin_history_backfills)";
+    let diff = diff("CREATE TABLE birds ()", &format!("{tables};\nCREATE TABLE my_backfills ()")).await;
+    let seen: Vec<_> = diff.iter().map(Difference::name).collect();
+    assert_eq!(seen, ["public.my_backfills"]);
+}
+
+#[tokio::test]
 async fn the_history_is_left_out_and_whatever_else_the_caller_names() {
     let database = database().await;
     let mut client = database.connect().await.unwrap();
