@@ -1,0 +1,35 @@
+use std::sync::Mutex;
+
+use dunlin::{Direction, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A bar for the migration that runs, fed by [`Migrator::on_progress`](dunlin::Migrator::on_progress). It is drawn on standard error
+/// where that is a terminal, and nowhere else.
+pub(crate) struct Bar(Mutex<ProgressBar>);
+
+impl Bar {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(ProgressBar::hidden()))
+    }
+
+    pub(crate) fn show(&self, progress: Progress<'_>) {
+        // A bar that somebody has panicked with is still a bar.
+        let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match progress {
+            Progress::Started { id, direction, .. } => {
+                let way = if direction == Direction::Down { "back " } else { "" };
+                *bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+                if let Ok(style) = ProgressStyle::with_template("  {msg:<34} {bar:30} {pos}/{len} {eta}") {
+                    bar.set_style(style);
+                }
+                bar.set_message(format!("{way}{}", id.name()));
+            }
+            Progress::Advanced { done, total, .. } => {
+                bar.set_length(total);
+                bar.set_position(done);
+            }
+            Progress::Finished { .. } => bar.finish_and_clear(),
+            _ => {}
+        }
+    }
+}
