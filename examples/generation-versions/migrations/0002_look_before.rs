@@ -12,7 +12,8 @@ impl RustMigration for Migration {
     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         let storage: &Storage = cx.resource().ok_or(Error::NoStorage)?;
         let orphans = cx.resource().copied().unwrap_or(Orphans::Refuse);
-        Ok(Preflight::look(cx.client(), storage).await?.pass(orphans)?)
+        let preflight = Preflight::look(cx.client(), storage).await.map_err(Error::into_cause)?;
+        Ok(preflight.pass(orphans)?)
     }
 
     async fn down(&self, _: &Context<'_>) -> Result<(), BoxError> {

@@ -13,9 +13,9 @@ impl RustMigration for Migration {
     const TRANSACTION: TransactionMode = TransactionMode::None;
 
     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
-        wait_for_rows(cx).await?;
         let hold = storage(cx)?.hold()?;
-        let report = sweep(&hold, cx.client(), &|done, total| cx.progress(done, total)).await?;
+        let tell = |done, total| cx.progress(done, total);
+        let report = sweep(&hold, cx.client(), &tell).await.map_err(Error::into_cause)?;
         tracing::info!(%report, "the files of all generations are in their folders");
         Ok(())
     }
@@ -24,24 +24,18 @@ impl RustMigration for Migration {
         if cx.resource() == Some(&Rollback::Database) {
             return Ok(()); // the files stay where they are, and the next `up` adopts them
         }
-        wait_for_rows(cx).await?;
         let hold = storage(cx)?.hold()?;
-        let report = flatten(&hold, cx.client(), &|done, total| cx.progress(done, total)).await?;
+        let tell = |done, total| cx.progress(done, total);
+        let report = flatten(&hold, cx.client(), &tell).await.map_err(Error::into_cause)?;
         tracing::info!(%report, "the files of all generations lie flat");
         Ok(())
     }
 
     async fn verify(&self, cx: &Context<'_>) -> Result<(), BoxError> {
-        Ok(Tree::read(storage(cx)?)?.verify(cx.client()).await?)
+        Tree::read(storage(cx)?)?.verify(cx.client()).await.map_err(Error::into_cause)
     }
 }
 
 fn storage<'a>(cx: &Context<'a>) -> Result<&'a Storage, Error> {
     cx.resource().ok_or(Error::NoStorage)
-}
-
-/// What it waits for here is a row that is being written, with nobody queued behind it: that may take longer than the wait for a
-/// table's lock.
-async fn wait_for_rows(cx: &Context<'_>) -> Result<(), Error> {
-    Ok(cx.client().batch_execute("SET lock_timeout = '10s'").await?)
 }

@@ -2,7 +2,7 @@
 //!
 //! Each function looks at what is there and does what is left to do. Killed at any step, and called again, it ends in the same way.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{
     Entry, Error, Hold, Manifest, Missing, Reason,
@@ -84,12 +84,13 @@ fn adopt(hold: &Hold, known: &Path, folder: &Path) -> Result<(), Error> {
 }
 
 /// Begins a folder, beside the place that it will have.
-fn begin(hold: &Hold, folder: &Path) -> Result<std::path::PathBuf, Error> {
+fn begin(hold: &Hold, folder: &Path) -> Result<PathBuf, Error> {
     let made = partial(folder);
     if made.is_dir() {
         hold.remove_folder(&made)?;
     }
-    hold.create_folder(&made)?;
+    folder.parent().map_or(Ok(()), |above| hold.create_folder(above))?;
+    hold.create_fleeting_folder(&made)?;
     Ok(made)
 }
 

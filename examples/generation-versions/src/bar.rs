@@ -18,18 +18,25 @@ impl Bar {
         match progress {
             Progress::Started { id, direction, .. } => {
                 let way = if direction == Direction::Down { "back " } else { "" };
-                *bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
-                if let Ok(style) = ProgressStyle::with_template("  {msg:<34} {bar:30} {pos}/{len} {eta}") {
-                    bar.set_style(style);
-                }
+                *bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+                style(&bar, "  {msg}");
                 bar.set_message(format!("{way}{}", id.name()));
             }
             Progress::Advanced { done, total, .. } => {
+                if bar.length().is_none() {
+                    style(&bar, "  {msg:<20} {bar:40} {pos}/{len} {eta}");
+                }
                 bar.set_length(total);
                 bar.set_position(done);
             }
             Progress::Finished { .. } => bar.finish_and_clear(),
             _ => {}
         }
+    }
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }

@@ -115,11 +115,12 @@ struct Moved {
     files: Vec<String>,
 }
 
-fn on_disk(hold: &Hold, generations: &[Moved]) -> Result<[Check; 5], Error> {
+fn on_disk(hold: &Hold, generations: &[Moved]) -> Result<[Check; 6], Error> {
     let tree = Tree::read(hold.storage())?;
     let check = |name| Check { name, wrong: 0, of: 0 };
-    let [mut homes, mut stored, mut named, mut links, mut flat] = [
+    let [mut homes, mut owned, mut stored, mut named, mut links, mut flat] = [
         check("generations are in their folder, with its manifest"),
+        check("folders have a generation"),
         check("files are what their manifest says"),
         check("files of generations are in the manifest, or missing there"),
         check("links lead to the active generation"),
@@ -153,7 +154,9 @@ fn on_disk(hold: &Hold, generations: &[Moved]) -> Result<[Check; 5], Error> {
             }
         }
     }
-    Ok([homes, stored, named, links, flat])
+    let known: HashSet<_> = generations.iter().map(|generation| generation.id).collect();
+    tree.folders().for_each(|(id, _)| owned.count(known.contains(&id)));
+    Ok([homes, owned, stored, named, links, flat])
 }
 
 fn checksum(path: &Path) -> Result<Option<(u64, String)>, Error> {

@@ -25,11 +25,11 @@ pub(crate) struct Data {
     #[arg(long, default_value_t = 7, global = true)]
     seed: u64,
     /// How many projects
-    #[arg(long, default_value_t = 24, global = true)]
-    projects: usize,
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..), global = true)]
+    projects: u32,
     /// How many generations
     #[arg(long, default_value_t = 400, global = true)]
-    generations: usize,
+    generations: u32,
 }
 
 impl From<Data> for Seed {

@@ -99,3 +99,14 @@ pub enum Error {
     #[error("work on the storage root was cut off")]
     CutOff,
 }
+
+impl Error {
+    /// What a hook of a migration fails with: what the server says as it is, so that the runner tries again after a deadlock or
+    /// where a row was locked for too long.
+    pub(crate) fn into_cause(self) -> dunlin::BoxError {
+        match self {
+            Self::Database(error) => error.into(),
+            other => other.into(),
+        }
+    }
+}

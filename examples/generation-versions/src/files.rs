@@ -22,20 +22,24 @@ impl Hold {
         if let Some(above) = path.parent().filter(|above| above.starts_with(self.root())) {
             self.create_folder(above)?;
         }
-        self.act("create folder", path, || fs::create_dir(path))?;
+        self.create_fleeting_folder(path)?;
         self.sync_above(path)
+    }
+
+    /// Makes a folder, of which nothing is left after a crash if need be.
+    pub(crate) fn create_fleeting_folder(&self, path: &Path) -> Result<(), Error> {
+        self.act("create folder", path, || fs::create_dir(path))
     }
 
     /// Gives a file a second name, which replaces what had it. Where the file system knows no second names, it is copied.
     pub(crate) fn link(&self, from: &Path, to: &Path) -> Result<(), Error> {
         let incoming = to.with_file_name(INCOMING);
         self.remove_file(&incoming)?;
+        // A file outlasts a crash under its second name as it does under the first. A copy has to be flushed.
         self.act("link", to, || match fs::hard_link(from, &incoming) {
             Err(error) if is_no_link(&error) => copy(from, &incoming),
             linked => linked,
         })?;
-        // Who wrote it may not have: it counts as moved from here on.
-        File::open(&incoming).and_then(|file| file.sync_all()).map_err(failed("sync", &incoming))?;
         self.rename(&incoming, to)
     }
 
@@ -168,5 +172,7 @@ fn is_no_link(error: &io::Error) -> bool {
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
     let modified = fs::metadata(from)?.modified()?;
-    File::options().write(true).open(to)?.set_modified(modified)
+    let copied = File::options().write(true).open(to)?;
+    copied.set_modified(modified)?;
+    copied.sync_all()
 }

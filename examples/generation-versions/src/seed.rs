@@ -19,9 +19,9 @@ pub struct Seed {
     /// What everything is drawn from.
     pub seed: u64,
     /// How many projects, some of them with odd ids.
-    pub projects: usize,
+    pub projects: u32,
     /// How many generations.
-    pub generations: usize,
+    pub generations: u32,
 }
 
 /// What was made.
@@ -72,8 +72,8 @@ impl Seed {
     }
 }
 
-fn project(index: usize) -> String {
-    match ODD.get(index.wrapping_sub(1)) {
+fn project(index: u32) -> String {
+    match index.checked_sub(1).and_then(|index| ODD.get(usize::try_from(index).ok()?)) {
         Some(odd) => (*odd).to_owned(),
         None => format!("atlas-{index}"),
     }
@@ -91,7 +91,7 @@ struct Made {
 }
 
 impl Made {
-    fn draw(rng: &mut Rng, index: usize, projects: &[String]) -> Self {
+    fn draw(rng: &mut Rng, index: u32, projects: &[String]) -> Self {
         let mut bytes = [0; 16];
         rng.fill(&mut bytes);
         let id = Builder::from_random_bytes(bytes).into_uuid();

@@ -53,9 +53,9 @@ impl Storage {
     ///
     /// When nothing can be written.
     pub fn check_writable(&self) -> Result<(), Error> {
-        let tried = tempfile::Builder::new().prefix(".writable-").tempdir_in(&self.root);
-        let closed = tried.and_then(tempfile::TempDir::close);
-        closed.map_err(|error| Error::ReadOnly(self.root.clone(), error))
+        // A file without a name, where there is such a thing.
+        let tried = tempfile::tempfile_in(&self.root);
+        tried.map(drop).map_err(|error| Error::ReadOnly(self.root.clone(), error))
     }
 
     /// Takes it for oneself, until the last clone of what is returned is dropped or the process ends. The lock is on the folder

@@ -40,8 +40,10 @@ pub(crate) async fn tell(screen: Screen, seed: Seed) -> Result<ExitCode, BoxErro
     screen.fact("flat files", before.len());
 
     screen.heading("Preflight: orphans are found before anything is migrated");
-    screen.say(Preflight::look(&client, &storage).await?);
+    let preflight = Preflight::look(&client, &storage).await?;
+    screen.say(&preflight);
     match dunlin::migrate(&database.config(), NoTls, &old).await {
+        Ok(_) if preflight.orphans == 0 => {}
         Err(error) => {
             screen.say(format!("refused: {error}"));
             error.source().iter().for_each(|cause| screen.say(format!("because: {cause}")));

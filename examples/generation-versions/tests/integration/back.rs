@@ -1,7 +1,7 @@
 use std::fs;
 
 use dunlin_test::Schema;
-use generation_versions::{OldProgram, Orphans, Rollback};
+use generation_versions::{Checks, OldProgram, Orphans, Rollback, Tree};
 use serde_json::json;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -86,14 +86,9 @@ async fn folders_get_other_numbers_when_the_old_program_went_on_meanwhile() {
     let place = Place::new(FEW).await;
     place.roll_back(Rollback::Database).await;
     // The oldest of a project is gone, so all others count one less; and there is a new one, whose files are flat.
-    place
-        .client
-        .execute(
-            "DELETE FROM generations WHERE id = (SELECT id FROM generations WHERE project_id = 'atlas-0' ORDER BY created_at, id LIMIT 1)",
-            &[],
-        )
-        .await
-        .unwrap();
+    let delete = "DELETE FROM generations WHERE project_id = 'atlas-0' AND created_at
+        = (SELECT min(created_at) FROM generations WHERE project_id = 'atlas-0') RETURNING id";
+    let gone: Uuid = place.client.query_one(delete, &[]).await.unwrap().get(0);
     let files = [("_page.html".to_owned(), "<p>new</p>".to_owned())];
     let id = Uuid::from_u128(77);
     let program = OldProgram::new(place.root());
@@ -101,6 +96,10 @@ async fn folders_get_other_numbers_when_the_old_program_went_on_meanwhile() {
 
     place.migrate(Orphans::Archive).await.unwrap();
 
+    let checks = Checks::run(&place.client, &place.storage).await.unwrap();
+    let wrong: Vec<_> = checks.all().iter().filter(|check| check.wrong > 0).collect();
+    assert_eq!((wrong.len(), wrong[0].name, wrong[0].wrong), (1, "folders have a generation", 1), "{checks}");
+    fs::remove_dir_all(Tree::read(&place.storage).unwrap().folder(gone).unwrap()).unwrap();
     place.check().await;
     let moved: String = place
         .client

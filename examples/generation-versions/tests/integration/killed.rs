@@ -14,7 +14,9 @@ use std::{
     time::Duration,
 };
 
-use generation_versions::{Error, Hold, Orphans, Storage, flatten, migrator, sweep};
+use generation_versions::{
+    Error, Hold, Manifest, Orphans, Rollback, Storage, Tree, flatten, migrator, roll_back, sweep,
+};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
@@ -58,6 +60,13 @@ async fn nothing_is_lost(place: &Place, before: &BTreeMap<String, Item>) {
             assert_eq!(&fs::read(at).unwrap(), content, "{id} {path:?} {name}");
         }
     }
+    // A folder has its name when it is whole.
+    let tree = Tree::read(&place.storage).unwrap();
+    for row in place.client.query("SELECT id FROM generations", &[]).await.unwrap() {
+        let Some(folder) = tree.folder(row.get(0)) else { continue };
+        let manifest = Manifest::read(folder).unwrap().unwrap();
+        assert!(manifest.files.iter().all(|file| folder.join(&file.name).is_file()), "{folder:?}");
+    }
 }
 
 #[tokio::test]
@@ -99,6 +108,34 @@ async fn a_run_may_end_and_begin_in_the_other_direction() {
         }
     }
     panic!("there are more steps than that");
+}
+
+/// Through the migrator, whose history says that the migration was begun.
+#[tokio::test]
+async fn a_migration_that_ended_half_way_can_go_on_and_can_go_back() {
+    let place = Place::old(FEW).await;
+    let (rows, flat) = (place.rows().await, place.files());
+    let config = place.database.config();
+    for rollback in [Rollback::Both, Rollback::Files, Rollback::Database, Rollback::Both] {
+        let broken = migrator(&ends_at(place.root(), 60), Orphans::Archive);
+        dunlin::migrate(&config, NoTls, &broken).await.unwrap_err();
+        let broken = roll_back(&config, &ends_at(place.root(), 20), rollback, |migrator| migrator).await;
+        assert_eq!(broken.is_err(), rollback != Rollback::Database, "{rollback:?}");
+        place.roll_back(rollback).await;
+        if rollback != Rollback::Database {
+            assert!(place.files() == flat, "{rollback:?}: {:?}", place.files().keys());
+        }
+        place.migrate(Orphans::Archive).await.unwrap();
+        place.check().await;
+
+        roll_back(&config, &ends_at(place.root(), 30), Rollback::Both, |migrator| migrator)
+            .await
+            .unwrap_err();
+        let error = place.migrate(Orphans::Archive).await.unwrap_err();
+        assert!(error.to_string().contains("half reverted: finish it"), "{error}");
+        place.roll_back(Rollback::Both).await;
+        assert!(place.files() == flat && place.rows().await == rows, "{rollback:?}");
+    }
 }
 
 #[tokio::test]

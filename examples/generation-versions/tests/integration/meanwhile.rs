@@ -118,3 +118,27 @@ async fn a_file_that_comes_after_its_row_was_moved_is_moved_after_it() {
         assert_eq!(stored[0].1, Item::File(content.into()));
     }
 }
+
+#[tokio::test]
+async fn a_row_that_is_locked_is_waited_for() {
+    let place = Place::flat(FEW).await;
+    let mut writer = place.database.connect().await.unwrap();
+    let transaction = writer.transaction().await.unwrap();
+    let lock =
+        "UPDATE generations SET prompt = prompt WHERE id = (SELECT max(id::text)::uuid FROM generations)";
+    transaction.execute(lock, &[]).await.unwrap();
+    let (waits, mut has_waited) = tokio::sync::mpsc::unbounded_channel();
+    let migrator = migrator(&place.storage, Orphans::Archive).on_progress(move |progress| {
+        if let Progress::Retrying { code, .. } = progress {
+            let _ = waits.send(code.to_owned());
+        }
+    });
+    let config = place.database.config();
+    let run = tokio::spawn(async move { dunlin::migrate(&config, NoTls, &migrator).await });
+
+    assert_eq!(has_waited.recv().await.unwrap(), "55P03");
+    transaction.commit().await.unwrap();
+
+    assert_eq!(run.await.unwrap().unwrap().applied().count(), 1);
+    place.check().await;
+}
