@@ -22,13 +22,13 @@ pub(crate) struct Cli {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Data {
     /// What the data is drawn from
-    #[arg(long, default_value_t = 7, global = true)]
+    #[arg(long, default_value_t = 7)]
     seed: u64,
     /// How many projects
-    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..), global = true)]
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..))]
     projects: u32,
     /// How many generations
-    #[arg(long, default_value_t = 400, global = true)]
+    #[arg(long, default_value_t = 400)]
     generations: u32,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Place {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the old tables, and data in them and under the storage root
-    Generate,
+    Generate(Data),
     /// Look what there is, and whether it can be migrated; writes nothing
     Preflight,
     /// Migrate the database and the files

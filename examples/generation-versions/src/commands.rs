@@ -15,12 +15,7 @@ use crate::{
 };
 
 /// Runs one.
-pub(crate) async fn run(
-    screen: Screen,
-    command: Command,
-    place: Place,
-    seed: Seed,
-) -> Result<ExitCode, BoxError> {
+pub(crate) async fn run(screen: Screen, command: Command, place: Place) -> Result<ExitCode, BoxError> {
     let root = place.root.ok_or("name the folder with the flat files: `--root`, or STORAGE_ROOT")?;
     let storage = Storage::open(root)?;
     if let Command::Compare { project, old, new } = &command {
@@ -31,10 +26,11 @@ pub(crate) async fn run(
     let config: Config = url.parse().map_err(|error| format!("this is no connection string: {error}"))?;
     let client = Direct::new(config.clone(), NoTls).connect().await?;
     match command {
-        Command::Generate => {
+        Command::Generate(data) => {
             let old = migrator(&storage, Orphans::Refuse);
             dunlin::migrate_to(&config, NoTls, &old, Target::Version(1)).await?;
-            screen.say(format!("{:?}", seed.sow(&client, storage.root()).await?));
+            Seed::from(data).sow(&client, storage.root()).await?;
+            screen.say(Preflight::look(&client, &storage).await?);
         }
         Command::Preflight => {
             let preflight = Preflight::look(&client, &storage).await?;

@@ -20,7 +20,7 @@ pub struct Comparison {
     /// Values that differ: what it is, and how it is written in each.
     pub values: Vec<(String, Option<String>, Option<String>)>,
     /// Files that differ, by what follows the id of the generation in their names; `None` is one that is not there.
-    pub files: Vec<(String, Option<u64>, Option<u64>)>,
+    pub files: Vec<(String, Option<Entry>, Option<Entry>)>,
     /// How many files are the same.
     pub same_files: usize,
 }
@@ -47,7 +47,7 @@ pub fn compare(storage: &Storage, project: &str, versions: (i32, i32)) -> Result
         let entry = |side: &Manifest| side.files.iter().find(|entry| part(side, entry) == name).cloned();
         match (entry(&old), entry(&new)) {
             (Some(a), Some(b)) if a.sha256 == b.sha256 => same_files += 1,
-            (a, b) => files.push((name, a.map(|entry| entry.bytes), b.map(|entry| entry.bytes))),
+            (a, b) => files.push((name, a, b)),
         }
     }
     Ok(Comparison { versions, values, files, same_files })
@@ -98,19 +98,26 @@ fn differ(
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { versions, values, files, same_files } = self;
-        let width = values.iter().map(|(name, ..)| name).chain(files.iter().map(|(name, ..)| name));
-        let width = width.map(|name| name.chars().count()).max().unwrap_or_default();
         writeln!(f, "version {} against {}", versions.0, versions.1)?;
         let none = || "-".to_owned();
-        for (name, old, new) in values {
-            let (old, new) = (old.clone().unwrap_or_else(none), new.clone().unwrap_or_else(none));
+        // Sizes alone may be the same.
+        let file = |entry: &Option<Entry>| {
+            let text = |entry: &Entry| {
+                format!("{} bytes {}", entry.bytes, entry.sha256.get(..8).unwrap_or_default())
+            };
+            entry.as_ref().map_or_else(none, text)
+        };
+        let values = values.iter().map(|(name, old, new)| {
+            (name, old.clone().unwrap_or_else(none), new.clone().unwrap_or_else(none))
+        });
+        let files = files.iter().map(|(name, old, new)| (name, file(old), file(new)));
+        // A name may hold anything, and goes to a terminal.
+        let lines = values.chain(files).map(|(name, old, new)| (name.escape_debug().to_string(), old, new));
+        let lines: Vec<_> = lines.collect();
+        let width = lines.iter().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
+        for (name, old, new) in &lines {
             writeln!(f, "{name:<width$}  {old} -> {new}")?;
         }
-        for (name, old, new) in files {
-            let size = |size: &Option<u64>| size.map_or_else(none, |size| format!("{size} bytes"));
-            writeln!(f, "{name:<width$}  {} -> {}", size(old), size(new))?;
-        }
-        let count = values.len() + files.len();
-        write!(f, "{count} differences, {same_files} files the same")
+        write!(f, "{} differences, {same_files} files the same", lines.len())
     }
 }

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     let Cli { data, place, command } = Cli::parse();
     let outcome = match command {
         None => story::tell(Screen::new(), data.into()).await,
-        Some(command) => commands::run(Screen::new(), command, place, data.into()).await,
+        Some(command) => commands::run(Screen::new(), command, place).await,
     };
     match outcome {
         Ok(code) => code,

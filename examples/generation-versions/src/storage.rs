@@ -2,7 +2,6 @@ use std::{
     fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use crate::{Error, Hold, Step, step::Watcher};
@@ -72,8 +71,9 @@ impl Storage {
             Err(TryLockError::WouldBlock) => return Err(Error::Held(self.root.clone())),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        let hold = Hold::new(self.clone(), folder);
         self.check_writable()?;
-        Ok(Hold::new(Arc::new((self.clone(), folder))))
+        Ok(hold)
     }
 
     pub(crate) fn step(&self, what: &'static str, path: &Path) -> Result<(), Error> {

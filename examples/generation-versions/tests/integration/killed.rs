@@ -32,13 +32,15 @@ fn ends_at(root: &Path, step: usize) -> Storage {
 
 /// A run that ended can have a thread that is still at its last step.
 async fn hold(storage: &Storage) -> Hold {
-    let free = async {
-        while let Err(Error::Held(_)) = storage.hold() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
+    let held = async {
+        loop {
+            match storage.hold() {
+                Err(Error::Held(_)) => tokio::time::sleep(Duration::from_millis(5)).await,
+                held => return held.unwrap(),
+            }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), free).await.unwrap();
-    storage.hold().unwrap()
+    tokio::time::timeout(Duration::from_secs(60), held).await.unwrap()
 }
 
 async fn up(storage: &Storage, client: &Client) -> Result<(), Error> {
@@ -183,6 +185,7 @@ async fn a_future_that_is_dropped_at_a_step_leaves_what_the_next_run_goes_on_wit
 const URL: &str = "GENERATION_VERSIONS_URL";
 const ROOT: &str = "GENERATION_VERSIONS_ROOT";
 const STEP: &str = "GENERATION_VERSIONS_STEP";
+const BACK: &str = "GENERATION_VERSIONS_BACK";
 
 /// Not a test of its own: what the test below kills. It migrates, and waits for its end when it has come to a step.
 #[tokio::test]
@@ -196,12 +199,26 @@ async fn run_to_be_killed() {
         }
         Ok(())
     });
-    let migrator = migrator(&storage, Orphans::Archive);
-    dunlin::migrate(&url.parse().unwrap(), NoTls, &migrator).await.unwrap();
+    let config = url.parse().unwrap();
+    if env::var_os(BACK).is_some() {
+        roll_back(&config, &storage, Rollback::Both, |migrator| migrator).await.unwrap();
+    } else {
+        dunlin::migrate(&config, NoTls, &migrator(&storage, Orphans::Archive)).await.unwrap();
+    }
 }
 
-fn start(place: &Place, step: usize) -> Child {
+/// Starts a process and kills it at a step.
+fn kill_at(step: usize, place: &Place, way: &[&str]) {
+    let mut child = start(step, place, way);
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap() == "at step"), "step {step} was not reached");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+fn start(step: usize, place: &Place, way: &[&str]) -> Child {
     Command::new(env::current_exe().unwrap())
+        .envs(way.iter().map(|way| (way, "1")))
         .args(["--exact", "killed::run_to_be_killed", "--nocapture"])
         .env(URL, place.database.url())
         .env(ROOT, place.root())
@@ -219,16 +236,27 @@ async fn a_process_that_is_killed_in_the_middle_is_followed_by_one_that_ends_as_
     let undisturbed = model.files();
     for step in [0, 7, 40, 120, 200] {
         let place = Place::old(FEW).await;
-        let mut child = start(&place, step);
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.any(|line| line.unwrap() == "at step"), "step {step} was not reached");
-        child.kill().unwrap();
-        child.wait().unwrap();
+        kill_at(step, &place, &[]);
 
         let report = place.migrate(Orphans::Archive).await.unwrap();
 
         assert_eq!(report.applied().count(), 1, "step {step}");
         assert!(place.files() == undisturbed, "step {step}: {:?}", files(place.root()).keys());
         place.check().await;
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_on_the_way_back_is_followed_by_one_that_ends_there() {
+    let place = Place::old(FEW).await;
+    let (rows, flat) = (place.rows().await, place.files());
+    for step in [0, 9, 50, 110] {
+        place.migrate(Orphans::Archive).await.unwrap();
+        kill_at(step, &place, &[BACK]);
+
+        place.roll_back(Rollback::Both).await;
+
+        assert!(place.files() == flat, "step {step}: {:?}", place.files().keys());
+        assert_eq!(place.rows().await, rows, "step {step}");
     }
 }

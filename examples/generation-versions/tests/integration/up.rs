@@ -112,7 +112,7 @@ async fn two_versions_are_compared_by_their_manifests() {
     prompt       "Make a price list, dense." -> "Make a price list, bright."
     size.width   1280 -> 960
     temperature  0.9 -> 1.0
-    .html        53 bytes -> 54 bytes
+    .html        53 bytes c94724d7 -> 54 bytes 3d1850b7
     4 differences, 0 files the same
     "#);
     assert!(compare(&place.storage, "atlas-0", (1, 1)).unwrap().values.is_empty());
