@@ -75,9 +75,10 @@ impl Hold {
         self.act("remove", path, || fs::remove_file(path))
     }
 
-    /// Removes a folder if there is nothing in it.
+    /// Removes a folder if there is nothing in it. A link to one was made by somebody else, and stays.
     pub(crate) fn remove_folder_if_empty(&self, path: &Path) -> Result<(), Error> {
-        let is_empty = fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        let is_empty =
+            !path.is_symlink() && fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
         if is_empty { self.act("remove folder", path, || fs::remove_dir(path)) } else { Ok(()) }
     }
 

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use dunlin::ErrorKind;
 use generation_versions::{
-    Error, Manifest, Orphans, Preflight, Reason, Storage, Tree, flatten, migrator, sweep,
+    Error, Manifest, Orphans, Preflight, Reason, Rollback, Storage, Tree, flatten, migrator, sweep,
 };
 use uuid::Uuid;
 
@@ -231,4 +231,29 @@ async fn a_folder_that_is_gone_is_what_verify_and_the_way_back_tell() {
     fs::rename(&away, &folder).unwrap();
     back().await.unwrap();
     assert_eq!(place.files(), flat);
+}
+
+/// A file on one disk can't have a second name on another: it is copied.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_folders_may_be_on_another_disk() {
+    let Ok(memory) = tempfile::tempdir_in("/dev/shm") else { return };
+    let place = Place::old(FEW).await;
+    symlink(memory.path(), place.root().join("projects")).unwrap();
+    let modified = || {
+        let names = place.files().into_keys().filter(|name| name.ends_with(".html"));
+        names
+            .map(|name| fs::metadata(place.root().join(name)).unwrap().modified().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (flat, before) = (place.files(), modified());
+
+    place.migrate(Orphans::Archive).await.unwrap();
+
+    place.check().await;
+    assert_eq!(Tree::read(&place.storage).unwrap().len(), 25);
+    place.roll_back(Rollback::Both).await;
+    assert!(place.files() == flat, "{:?}", place.files().keys());
+    assert_eq!(modified(), before);
+    assert_eq!(fs::read_dir(memory.path()).unwrap().count(), 0);
 }

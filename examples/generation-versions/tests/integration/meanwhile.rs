@@ -142,3 +142,36 @@ async fn a_row_that_is_locked_is_waited_for() {
     assert_eq!(run.await.unwrap().unwrap().applied().count(), 1);
     place.check().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_generation_that_is_deleted_while_it_is_moved_keeps_its_flat_files() {
+    let place = Place::flat(FEW).await;
+    let (before, was_told) = (place.files(), AtomicUsize::new(0));
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let storage = Storage::open(place.root()).unwrap().on_step(move |step| {
+        if step.what == "record" && was_told.fetch_add(1, Ordering::Relaxed) == 3 {
+            tell.send(step.path.to_owned()).unwrap();
+            may_go_on.lock().unwrap().recv_timeout(Duration::from_secs(60)).unwrap();
+        }
+        Ok(())
+    });
+    let (hold, client) = (storage.hold().unwrap(), place.database.connect().await.unwrap());
+    let run = tokio::spawn(async move { sweep(&hold, &client, &|_, _| ()).await });
+    let folder = told.recv().await.unwrap();
+    assert!(folder.is_dir());
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let id: Uuid = name.split_once("__").unwrap().1.parse().unwrap();
+    place.client.execute("DELETE FROM generations WHERE id = $1", &[&id]).await.unwrap();
+    go_on.send(()).unwrap();
+
+    let report = run.await.unwrap().unwrap();
+
+    assert_eq!((report.moved, report.adopted), (24, 0));
+    assert!(!folder.exists());
+    place.check().await;
+    let after = place.files();
+    let own: Vec<_> = before.iter().filter(|(name, _)| name.starts_with(&id.to_string())).collect();
+    assert!(!own.is_empty() && own.iter().all(|(name, item)| after.get(*name) == Some(*item)));
+}
