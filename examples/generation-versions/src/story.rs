@@ -2,16 +2,17 @@
 
 use std::{collections::BTreeMap, error::Error, path::Path, process::ExitCode};
 
-use dunlin::{BoxError, Target};
+use dunlin::{BoxError, Progress, Target};
 use dunlin_test::{Database, Server};
 use generation_versions::{
     Checks, OldProgram, Orphans, Preflight, Rollback, Seed, Storage, compare, migrator, roll_back, sweep,
 };
 use serde_json::json;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-use crate::{commands::with_bar, screen::Screen};
+use crate::{bar::Bar, commands::with_bar, screen::Screen};
 
 type Outcome = Result<(), BoxError>;
 
@@ -66,17 +67,28 @@ pub(crate) async fn tell(screen: Screen, seed: Seed) -> Result<ExitCode, BoxErro
     Ok(ExitCode::SUCCESS)
 }
 
+/// A third of the writers begin when orphans are archived, a third when rows are numbered, a third when files move.
 async fn migrate_meanwhile(screen: Screen, database: &Database, storage: &Storage) -> Outcome {
-    let mut writers = tokio::task::JoinSet::new();
-    for number in 0..MEANWHILE {
+    let (now, later) = watch::channel(0_i64);
+    let mut writers = JoinSet::new();
+    for (number, moment) in (0..MEANWHILE).zip([3, 6, 9].into_iter().cycle()) {
         let (program, client) = (OldProgram::new(storage.root()), database.connect().await?);
+        let mut later = later.clone();
         writers.spawn(async move {
+            // The migration may have failed, which is told by itself.
+            let _ = later.wait_for(|now| *now >= moment).await;
             let files = [(".html".to_owned(), format!("<html>{number}</html>\n"))];
             let parameters = json!({ "number": u64::try_from(number).unwrap_or_default() });
             program.generate(&client, meanwhile(number), PROJECT, "Meanwhile.", &parameters, &files).await
         });
     }
-    let migrator = with_bar(migrator(storage, Orphans::Archive));
+    let bar = Bar::new();
+    let migrator = migrator(storage, Orphans::Archive).on_progress(move |progress| {
+        bar.show(progress);
+        if let Progress::Started { id, .. } = progress {
+            now.send_replace(id.version());
+        }
+    });
     screen.say(dunlin::migrate(&database.config(), NoTls, &migrator).await?);
     for written in writers.join_all().await {
         written?;
@@ -112,15 +124,19 @@ async fn there_and_back(
         (Rollback::Both, "Back: both"),
     ] {
         screen.heading(title);
-        screen.say(roll_back(&config, storage, rollback, with_bar).await?);
+        screen.say(first_line(&roll_back(&config, storage, rollback, with_bar).await?));
         let flat = files(storage.root())?;
         let unchanged = before.iter().filter(|(name, bytes)| flat.get(*name) == Some(bytes)).count();
         screen.fact("flat as before", format!("{unchanged} of {} files", before.len()));
         screen.fact("in folders", flat.keys().filter(|name| name.starts_with("projects/")).count());
         let up = with_bar(migrator(storage, Orphans::Archive));
-        screen.say(dunlin::migrate(&config, NoTls, &up).await?);
+        screen.say(first_line(&dunlin::migrate(&config, NoTls, &up).await?.to_string()));
     }
     verify(screen, client, storage).await
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// Names and contents of all that lies under a folder.
