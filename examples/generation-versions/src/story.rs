@@ -43,13 +43,14 @@ pub(crate) async fn tell(screen: Screen, seed: Seed) -> Result<ExitCode, BoxErro
     screen.heading("Preflight: orphans are found before anything is migrated");
     let preflight = Preflight::look(&client, &storage).await?;
     screen.say(&preflight);
-    match dunlin::migrate(&database.config(), NoTls, &old).await {
-        Ok(_) if preflight.orphans == 0 => {}
-        Err(error) => {
-            screen.say(format!("refused: {error}"));
-            error.source().iter().for_each(|cause| screen.say(format!("because: {cause}")));
+    if preflight.orphans > 0 {
+        match dunlin::migrate(&database.config(), NoTls, &old).await {
+            Err(error) => {
+                screen.say(format!("refused: {error}"));
+                error.source().iter().for_each(|cause| screen.say(format!("because: {cause}")));
+            }
+            Ok(report) => return Err(format!("this should have been refused: {report}").into()),
         }
-        Ok(report) => return Err(format!("this should have been refused: {report}").into()),
     }
 
     screen.heading(&format!("Migrate, while the old program creates {MEANWHILE} generations"));
@@ -75,7 +76,6 @@ async fn migrate_meanwhile(screen: Screen, database: &Database, storage: &Storag
         let (program, client) = (OldProgram::new(storage.root()), database.connect().await?);
         let mut later = later.clone();
         writers.spawn(async move {
-            // The migration may have failed, which is told by itself.
             let _ = later.wait_for(|now| *now >= moment).await;
             let files = [(".html".to_owned(), format!("<html>{number}</html>\n"))];
             let parameters = json!({ "number": u64::try_from(number).unwrap_or_default() });
@@ -90,6 +90,8 @@ async fn migrate_meanwhile(screen: Screen, database: &Database, storage: &Storag
         }
     });
     screen.say(dunlin::migrate(&database.config(), NoTls, &migrator).await?);
+    // Nobody waits for what will not come.
+    drop(migrator);
     for written in writers.join_all().await {
         written?;
     }

@@ -29,6 +29,13 @@ async fn the_story_ends_by_itself_and_well() {
 }
 
 #[tokio::test]
+async fn the_story_can_be_told_of_nothing() {
+    let (success, said, complained) = run(None, &["--projects", "1", "--generations", "0"]).await;
+    assert!(success, "{said}{complained}");
+    assert!(said.contains("100 of 100") && !said.contains("refused"), "{said}");
+}
+
+#[tokio::test]
 async fn the_commands_do_one_thing_each() {
     let place = Place::old(FEW).await;
     let commands: [(&[&str], bool, &str); 14] = [
