@@ -22,7 +22,7 @@ pub(crate) struct Batch {
     changes: Box<dyn Changes>,
     columns: usize,
     pub(crate) bytes: usize,
-    /// The key that the next batch comes after, where that is not the one of the last row.
+    /// What the next batch comes after: the key of the last row, or the end of the span.
     end: Option<Key>,
     /// How many rows were looked at to find these.
     pub(crate) span: usize,
@@ -60,7 +60,7 @@ impl Batch {
         let rows =
             span(desk, statements, (lower, end.as_ref().or(upper)), most, job.settings().batch_time).await?;
         let batch = Self::of(&rows, job, statements, migrator).await?;
-        Ok(Self { is_last: end.is_none(), end, span: most, ..batch })
+        Ok(Self { is_last: end.is_none(), end: end.or_else(|| upper.cloned()), span: most, ..batch })
     }
 
     /// Reads those of some rows again that somebody else has written meanwhile, and that remain: from here on they are locked.
@@ -95,8 +95,8 @@ impl Batch {
         let Converted { outcomes, changes } = converted.map_err(Fault::Enrich)?;
         let bytes = rows.iter().map(SqlRow::raw_size_bytes).sum();
         let columns = job.change_columns().len();
-        let span = keys.len();
-        Ok(Self { keys, versions, outcomes, changes, columns, bytes, end: None, span, is_last: false })
+        let (span, end) = (keys.len(), keys.last().cloned());
+        Ok(Self { keys, versions, outcomes, changes, columns, bytes, end, span, is_last: false })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -122,9 +122,9 @@ impl Batch {
         })
     }
 
-    /// The key that the next batch comes after.
+    /// What the next batch comes after.
     pub(crate) fn end(&self) -> Option<&Key> {
-        self.end.as_ref().or(self.keys.last())
+        self.end.as_ref()
     }
 
     /// The values of the changes, row by row.

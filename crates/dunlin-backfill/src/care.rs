@@ -75,8 +75,8 @@ impl<'a> Care<'a> {
         Ok(())
     }
 
-    /// Rests after a batch that took so long, half as long for each other session that is at work in the database: whoever shares a
-    /// processor or a disk with the workers has it to itself in between.
+    /// Rests after a batch that took so long, as long again for each other session that is at work in the database: whoever shares a
+    /// processor or a disk with the workers has it to itself in between, and as much of it as the workers have.
     pub(crate) async fn rest(&mut self, desk: &mut Desk<'_>, took: Duration) -> Result<(), Trouble> {
         if !self.shop.settings.health.yields {
             return Ok(());
@@ -91,7 +91,7 @@ impl<'a> Care<'a> {
         let statement = desk.prepare(sql).await?;
         let sessions: i64 = desk.query_one(&statement, &[]).await?.try_get(0)?;
         let sessions = u32::try_from(sessions).unwrap_or_default().min(MOST_SESSIONS);
-        let rest = (took / 2).saturating_mul(sessions).min(LONGEST_REST);
+        let rest = took.saturating_mul(sessions).min(LONGEST_REST);
         if !rest.is_zero() {
             self.sleep(desk, OTHERS, rest).await?;
         }

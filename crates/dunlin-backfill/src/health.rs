@@ -44,8 +44,8 @@ impl Health {
         self
     }
 
-    /// Whether a worker rests after each batch while other sessions are at work in the database, half as long as the batch took for
-    /// each of them. By default it does: an application that is busy keeps most of its speed, and one that is not does not slow the
+    /// Whether a worker rests after each batch while other sessions are at work in the database, as long as the batch took for each of
+    /// them, and two seconds at most. By default it does: an application that is busy keeps most of its speed, and one that is not does not slow the
     /// backfill down.
     pub fn yields(self, yields: bool) -> Self {
         Self { yields, ..self }

@@ -8,7 +8,8 @@ use crate::{Backfill, Error, Report, remains};
 /// The migration is a [`RustMigration`](dunlin_core::RustMigration) outside a transaction, and each of its hooks does for each part what the
 /// hook of [`#[migration]`](macro@crate::migration) does for a backfill by itself. A part that is done finds nothing left to do, so that a
 /// migration that was cut off goes on with the part in which that was. The part `links` of the migration `periods` is called
-/// `periods:links` wherever [a name](crate::Backfills) is asked for.
+/// `periods:links` wherever [a name](crate::Backfills) is asked for. Its parts are done in the run that applies it, whatever their
+/// [placement](crate::Placement).
 ///
 /// ```
 /// use dunlin_backfill::{Backfill, Parts};

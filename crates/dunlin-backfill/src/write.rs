@@ -45,7 +45,8 @@ impl Write {
     }
 
     /// Runs this statement for the changes of a batch, while the rows that were read are locked: to write to several tables,
-    /// or to rows beside the one that was read.
+    /// or to rows beside the one that was read. The rows are locked by a statement before it, so that it sees whatever others have
+    /// committed before they let go of them: numbers can be given to the children of a locked parent.
     ///
     /// It reads `changes`: a relation with the columns of the source's key and those of the change. It may begin with `WITH`, and may
     /// not be more than one statement.

@@ -122,7 +122,7 @@ async fn f61_a_backfill_that_is_dropped_at_any_moment_does_every_row_once() {
 fn blow(first: usize) -> String {
     format!(
         "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM (SELECT pid FROM (SELECT pid FROM pg_stat_activity \
-          WHERE datname = current_database() AND application_name = '{SESSIONS}' ORDER BY backend_start OFFSET {first}) AS all_of_them \
+          WHERE datname = current_database() AND application_name IN ('{SESSIONS}', 'dunlin backfill') ORDER BY backend_start OFFSET {first}) AS all_of_them \
          ORDER BY random() LIMIT 1) AS one"
     )
 }

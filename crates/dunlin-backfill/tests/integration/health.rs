@@ -156,3 +156,23 @@ async fn a_server_with_nothing_to_do_is_content() {
     let content: Vec<bool> = seen.iter().map(|seen| seen.load(Ordering::Relaxed)).collect();
     assert_eq!(content, [true; 5]);
 }
+
+#[tokio::test]
+async fn its_workers_rest_while_others_are_at_work_in_the_database_unless_told_not_to() {
+    for yields in [true, false] {
+        let (database, client) = people(5_000).await;
+        let busy = database.connect().await.unwrap();
+        let sleeping = tokio::spawn(async move { busy.batch_execute("SELECT pg_sleep(600)").await });
+        let active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND state = 'active' \
+                      AND datname = current_database() AND pid <> pg_backend_pid()";
+        while number(&client, active).await == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+
+        let report = backfills(&database).run("fill", &Fill(Health::none().yields(yields))).await.unwrap();
+
+        assert_eq!(report.slept.contains_key("other sessions"), yields, "{report}");
+        assert_eq!(report.changed, 5_000);
+        sleeping.abort();
+    }
+}

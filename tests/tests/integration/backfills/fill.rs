@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dunlin::{BoxError, Direct, MigrationSet, Migrator};
-use dunlin_backfill::{Backfill, Backfills, Change, Row, RowError, Settings, Source};
+use dunlin_backfill::{Backfill, Backfills, Change, Health, Row, RowError, Settings, Source};
 use tokio_postgres::{Config, NoTls};
 
 use super::people::Fate;
@@ -48,7 +48,9 @@ impl Backfill for Fill {
     }
 
     fn settings(&self) -> Settings {
-        Settings::default().workers(3).batch_time(self.batch_time).stripes(3)
+        // The application writes all the time.
+        let health = Health::default().yields(false);
+        Settings::default().workers(3).batch_time(self.batch_time).stripes(3).health(health)
     }
 
     fn convert(&self, name: &Name) -> Result<Option<Whole>, RowError> {
