@@ -1,5 +1,7 @@
 //! Migrations outside a transaction: one statement at a time, each journaled.
 
+use std::time::Instant;
+
 use dunlin_script::StatementKind;
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
@@ -29,6 +31,7 @@ impl Run<'_> {
         records: &[Record],
     ) -> Result<(), Stumble> {
         self.tell_start(task);
+        let began = Instant::now();
         let journal = task.journal();
         let done = self.begin_journal(task, &journal).await?;
         // Whether an earlier run may have finished the next statement without being able to say so.
@@ -71,7 +74,7 @@ impl Run<'_> {
             let all = journal.statements().len();
             return Err(self.failed(task, stumble.into(), &journal, all).await);
         }
-        self.end_journal(task).await
+        self.end_journal(task, began).await
     }
 
     async fn has_open_transaction(&self) -> Result<bool, PgError> {
@@ -146,7 +149,7 @@ impl Run<'_> {
     }
 
     /// Records that the migration has come to its end.
-    async fn end_journal(&mut self, task: &Task<'_>) -> Result<(), Stumble> {
+    async fn end_journal(&mut self, task: &Task<'_>, began: Instant) -> Result<(), Stumble> {
         let sql = &self.migrator.sql;
         let mut statements = match task.direction() {
             Direction::Up => self.ledger.finish(sql, &self.name, task.member),
@@ -160,7 +163,12 @@ impl Run<'_> {
         );
         let rows = self.wire.rows(&message).await.map_err(|error| self.broken_off(task, error))?;
         if let Some(recorded) = rows.iter().find_map(|row| Recorded::of(row, &self.name.id)) {
-            self.tell_end(task.done(recorded.took));
+            // The row says when it was applied, and not when its way back began.
+            let took = match task.direction() {
+                Direction::Up => recorded.took,
+                Direction::Down => began.elapsed(),
+            };
+            self.tell_end(task.done(took));
         }
         Ok(())
     }

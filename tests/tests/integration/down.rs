@@ -102,3 +102,16 @@ async fn a_down_that_fails_is_undone_and_named() {
     assert_eq!(history(&client).await, "1 applied, 2 applied");
     assert!(exists(&client, "t2").await);
 }
+
+#[tokio::test]
+async fn a_way_back_outside_a_transaction_has_taken_its_time() {
+    let database = database().await;
+    let mut client = database.connect().await.unwrap();
+    let down = "-- dunlin: no-transaction\nSELECT pg_sleep(0.02); DROP TABLE t1";
+    let table = migration(1, "CREATE TABLE t1 (id int)", down, None);
+    let migrator = Migrator::new(MigrationSet::builder().migration(table).build().unwrap());
+    migrator.run(&mut client, Target::Latest).await.unwrap();
+    let report = migrator.run(&mut client, Target::Base).await.unwrap();
+    let took: Vec<_> = report.reverted().map(|done| done.took()).collect();
+    assert!(took.len() == 1 && took[0] >= std::time::Duration::from_millis(20), "{report}");
+}
