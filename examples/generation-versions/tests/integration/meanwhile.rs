@@ -64,7 +64,7 @@ async fn a_hundred_generations_that_are_created_meanwhile_have_their_versions_an
     place.check().await;
     assert_eq!(place.number("SELECT count(*) FROM generations").await, 125);
     let wrong = "SELECT count(*) FROM (SELECT version, is_active,
-            row_number() OVER (PARTITION BY project_id ORDER BY created_at) AS number,
+            row_number() OVER (PARTITION BY project_id ORDER BY created_at, id) AS number,
             count(*) OVER (PARTITION BY project_id) AS count FROM generations) AS g
         WHERE version <> number OR is_active <> (number = count)";
     assert_eq!(place.number(wrong).await, 0);
