@@ -51,20 +51,7 @@ impl Backfills {
             if !tables.look(&client).await? {
                 return Ok(Vec::new());
             }
-            let Tables { jobs, ranges, .. } = &tables;
-            let sums = ["processed", "changed", "quarantined"].map(|name| {
-                format!("j.{name} OPERATOR(pg_catalog.+) coalesce(r.{name}, 0)::pg_catalog.int8")
-            });
-            let sql = format!(
-                "SELECT {}, coalesce(r.workers, 0), {} FROM {jobs} AS j LEFT JOIN (SELECT job, \
-                  pg_catalog.count(*) FILTER (WHERE leased_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) AS workers, \
-                  pg_catalog.sum(processed) AS processed, pg_catalog.sum(changed) AS changed, \
-                  pg_catalog.sum(quarantined) AS quarantined FROM {ranges} GROUP BY job) AS r \
-                 ON r.job OPERATOR(pg_catalog.=) j.name ORDER BY j.started_at",
-                Status::COLUMNS,
-                sums.join(", ")
-            );
-            client.query(&sql, &[]).await?.iter().map(Status::read).collect()
+            Status::of(&client, &tables, None).await
         };
         read.await.map_err(|trouble: Trouble| refused("*", trouble))
     }
@@ -128,7 +115,7 @@ impl Backfills {
     ///
     /// # Errors
     ///
-    /// Any [`ErrorKind`](crate::ErrorKind). What was done stays, and the next call goes on.
+    /// Any [`ErrorKind`](crate::ErrorKind), `Stopped` when the migrator's [stop](dunlin_core::Migrator::stop_on) was asked for. What was done stays, and the next call goes on.
     ///
     /// # Cancel safety
     ///

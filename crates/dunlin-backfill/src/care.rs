@@ -100,7 +100,7 @@ impl<'a> Care<'a> {
 
     /// Sleeps, and counts it; returns whether nobody wants it to stop.
     async fn sleep(&self, desk: &Desk<'_>, signal: &str, pause: Duration) -> Result<bool, Trouble> {
-        tokio::time::sleep(pause).await;
+        let _ = tokio::time::timeout(pause, self.shop.migrator.stop().stopped()).await;
         self.shop.note_slept(signal, pause);
         self.shop.ledger.slept(desk, signal, pause).await
     }

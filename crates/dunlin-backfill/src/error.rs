@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Source,
     /// Whoever looks after the database has cancelled it.
     Cancelled,
+    /// Its run was asked to [stop](dunlin_core::Stop).
+    Stopped,
     /// More rows are poison than its budget allows.
     Poisoned,
     /// Rows remain that it should have changed.
@@ -82,6 +84,8 @@ pub(crate) enum Fault {
     StillRemains { condition: String },
     #[error("it was cancelled: `Backfills::resume` lets it go on where it is")]
     Cancelled,
+    #[error("{0}; the next call goes on where it is")]
+    Stopped(#[source] dunlin_core::Stopped),
     #[error("its migration was reverted while it ran: apply it again to begin anew")]
     Forgotten,
     #[error(
@@ -143,6 +147,7 @@ impl Error {
             | Fault::Sql { .. }
             | Fault::StillRemains { .. } => ErrorKind::Source,
             Fault::Cancelled | Fault::Forgotten => ErrorKind::Cancelled,
+            Fault::Stopped(_) => ErrorKind::Stopped,
             Fault::Poisoned { .. } => ErrorKind::Poisoned,
             Fault::Remaining { .. } => ErrorKind::Remaining,
             Fault::SchemaChanged { .. } => ErrorKind::SchemaChanged,

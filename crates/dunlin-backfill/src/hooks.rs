@@ -4,14 +4,15 @@
 
 use std::time::Instant;
 
-use dunlin_core::{BoxError, Context};
-pub use dunlin_core::{RustMigration, TransactionMode};
+pub use dunlin_core::{BackfillProgress, RustMigration, TransactionMode};
+use dunlin_core::{BackfillState, BoxError, Context};
 
 use crate::Backfill;
 use crate::down::DownKind;
 use crate::job::Job;
 use crate::run::{Known, Place, Purpose, put_off, run};
-use crate::{Error, Placement, Report, remains};
+use crate::tables::Tables;
+use crate::{Error, Placement, Report, Status, remains};
 
 /// Runs the backfill to its end, or puts it off.
 pub async fn up<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
@@ -29,6 +30,28 @@ pub async fn up<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxEr
 /// Whether nothing of it is put off.
 pub async fn is_backfilled<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<bool, BoxError> {
     Ok(remains::is_finished(place(cx), &name(cx), backfill).await?)
+}
+
+/// How far it is, as far as that is written down.
+pub async fn backfill_progress<B: Backfill>(
+    _: &B,
+    cx: &Context<'_>,
+) -> Result<Option<BackfillProgress>, BoxError> {
+    let tables = Tables::beside(cx.migrator().history_table())?;
+    let name = name(cx);
+    let known = match tables.look(cx.client()).await {
+        Ok(true) => Status::of(cx.client(), &tables, Some(&name)).await,
+        Ok(false) => Ok(Vec::new()),
+        Err(trouble) => Err(trouble),
+    };
+    match known {
+        Ok(known) => Ok(Some(
+            known.first().map_or(BackfillProgress::new(BackfillState::Waiting, 0, 0), Status::progress),
+        )),
+        Err(trouble) => {
+            Err(Error::new(&name, trouble.into_fault("the server refused to say how far it is")).into())
+        }
+    }
 }
 
 /// Does what was put off, and looks whether anything remains.

@@ -87,7 +87,7 @@ impl fmt::Display for Report {
 
 /// Durations as whole numbers, as the event log has them.
 #[cfg(feature = "serde")]
-mod serial {
+pub(crate) mod serial {
     use std::collections::BTreeMap;
     use std::time::Duration;
 

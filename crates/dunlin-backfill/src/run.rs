@@ -128,6 +128,9 @@ pub(crate) async fn run(
         };
         work(&shop).await?;
         let (counts, is_finished) = result(place, &shop.ledger).await?;
+        if !is_finished {
+            place.migrator.stop().check().map_err(Fault::Stopped)?;
+        }
         if is_finished {
             // The estimate was one.
             let all = u64::try_from(counts.processed).unwrap_or_default();

@@ -37,7 +37,9 @@ pub(crate) struct Shop<'a> {
 impl<'a> Shop<'a> {
     /// Whether the workers of this call are to end.
     pub(crate) fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.until.is_some_and(|until| until <= Instant::now())
+        self.stop.load(Ordering::Relaxed)
+            || self.migrator.stop().is_stopped()
+            || self.until.is_some_and(|until| until <= Instant::now())
     }
 
     /// Counts a wait for a signal.

@@ -1,8 +1,11 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use tokio_postgres::Row as SqlRow;
+use dunlin_core::{BackfillProgress, BackfillState};
+use tokio_postgres::{Client, Row as SqlRow};
 
+use crate::tables::Tables;
 use crate::trouble::Trouble;
 
 /// How far a backfill is, as it was written down with its last batch.
@@ -32,6 +35,9 @@ pub struct Status {
     pub finished_at: Option<SystemTime>,
     /// Rows that were looked at in a second, from its beginning until its end or now.
     pub rate: f64,
+    /// For how long its workers have slept in all, by the name of the signal.
+    #[cfg_attr(feature = "serde", serde(rename = "slept_us", serialize_with = "crate::report::serial::all"))]
+    pub slept: BTreeMap<String, Duration>,
     /// What its workers wait for, if a [signal](crate::Signal) of its health says so.
     pub waits_for: Option<String>,
     /// Why it failed.
@@ -76,11 +82,52 @@ impl Status {
         Duration::try_from_secs_f64(seconds).ok().filter(|_| is_known)
     }
 
-    pub(crate) const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, waits_for, \
-        pg_catalog.date_part('epoch', coalesce(finished_at, pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) started_at)";
+    /// How far it is, for whoever knows nothing of backfills.
+    pub(crate) fn progress(&self) -> BackfillProgress {
+        let state = match self.state {
+            JobState::Running if self.workers == 0 && self.processed == 0 => BackfillState::Waiting,
+            JobState::Running => BackfillState::Running,
+            JobState::Paused | JobState::Cancelled => BackfillState::Paused,
+            JobState::Failed => BackfillState::Failed,
+            JobState::Finished => BackfillState::Finished,
+        };
+        let mut progress = BackfillProgress::new(state, self.processed, self.estimate.max(self.processed));
+        progress.rate = (self.state == JobState::Running && self.rate > 0.0).then_some(self.rate);
+        progress.left = self.time_left();
+        progress.slept = self.slept.clone();
+        progress.note = self.failure.clone().or_else(|| self.waits_for.clone());
+        progress
+    }
+
+    /// Reads those that there are, or the one of this name, in the order in which they began.
+    pub(crate) async fn of(
+        client: &Client,
+        tables: &Tables,
+        name: Option<&str>,
+    ) -> Result<Vec<Self>, Trouble> {
+        let Tables { jobs, ranges, .. } = tables;
+        let sums = ["processed", "changed", "quarantined"]
+            .map(|name| format!("j.{name} OPERATOR(pg_catalog.+) coalesce(r.{name}, 0)::pg_catalog.int8"));
+        let sql = format!(
+            "SELECT {}, coalesce(r.workers, 0), {} FROM {jobs} AS j LEFT JOIN (SELECT job, \
+              pg_catalog.count(*) FILTER (WHERE leased_until OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp()) AS workers, \
+              pg_catalog.sum(processed) AS processed, pg_catalog.sum(changed) AS changed, \
+              pg_catalog.sum(quarantined) AS quarantined FROM {ranges} GROUP BY job) AS r \
+             ON r.job OPERATOR(pg_catalog.=) j.name WHERE $1::pg_catalog.text IS NULL OR j.name OPERATOR(pg_catalog.=) $1 \
+             ORDER BY j.started_at",
+            Self::COLUMNS,
+            sums.join(", ")
+        );
+        client.query(&sql, &[&name]).await?.iter().map(Self::read).collect()
+    }
+
+    const COLUMNS: &str = "name, state, wanted, source, estimate, started_at, finished_at, failure, waits_for, \
+        pg_catalog.date_part('epoch', coalesce(finished_at, pg_catalog.clock_timestamp()) OPERATOR(pg_catalog.-) started_at), \
+        ARRAY(SELECT s.key FROM pg_catalog.jsonb_each_text(slept_us) AS s ORDER BY s.key), \
+        ARRAY(SELECT s.value::pg_catalog.int8 FROM pg_catalog.jsonb_each_text(slept_us) AS s ORDER BY s.key)";
 
     /// Reads the columns above, then those of the workers and the counters.
-    pub(crate) fn read(row: &SqlRow) -> Result<Self, Trouble> {
+    fn read(row: &SqlRow) -> Result<Self, Trouble> {
         let count = |column| -> Result<u64, Trouble> {
             Ok(u64::try_from(row.try_get::<_, i64>(column)?).unwrap_or_default())
         };
@@ -91,19 +138,22 @@ impl Status {
             (_, "pause") => JobState::Paused,
             _ => JobState::Running,
         };
-        let processed = count(11)?;
+        let processed = count(13)?;
         let seconds: f64 = row.try_get(9)?;
         #[expect(clippy::as_conversions, reason = "a rate need not be exact past 2^52 rows")]
         let rate = if seconds > 0.0 { processed as f64 / seconds } else { 0.0 };
+        let (signals, slept): (Vec<String>, Vec<i64>) = (row.try_get(10)?, row.try_get(11)?);
+        let slept = slept.into_iter().map(|us| Duration::from_micros(u64::try_from(us).unwrap_or_default()));
         Ok(Self {
+            slept: signals.into_iter().zip(slept).collect(),
             backfill: row.try_get(0)?,
             state,
             source: row.try_get(3)?,
             processed,
-            changed: count(12)?,
-            quarantined: count(13)?,
+            changed: count(14)?,
+            quarantined: count(15)?,
             estimate: count(4)?,
-            workers: count(10)?,
+            workers: count(12)?,
             started_at: row.try_get(5)?,
             finished_at: row.try_get(6)?,
             rate,
@@ -175,6 +225,7 @@ mod tests {
             started_at: SystemTime::UNIX_EPOCH,
             finished_at: None,
             rate: 50.0,
+            slept: BTreeMap::new(),
             waits_for: None,
             failure: None,
         }

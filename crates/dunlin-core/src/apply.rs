@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Error as PgError;
 use tokio_postgres::error::SqlState;
+use tracing::Instrument as _;
 
 use crate::batch::Batch;
 use crate::blocker;
@@ -19,7 +20,7 @@ use crate::session::{Local, Session};
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
 use crate::watch::Watch;
-use crate::{Context, Error, ErrorKind, MigrationId};
+use crate::{Context, Error, ErrorKind, MigrationId, Stopped};
 
 /// The most text that travels in one flight, in bytes. It bounds what the server parses and holds at once.
 const FLIGHT_BYTES: usize = 4 << 20;
@@ -27,6 +28,12 @@ const FLIGHT_BYTES: usize = 4 << 20;
 impl Run<'_> {
     /// Runs the steps of a plan, as far as it gets.
     pub(crate) async fn apply(&mut self, plan: &Plan, records: &[Record]) -> Result<(), Error> {
+        let outcome = self.apply_all(plan, records).await;
+        self.spans.close(outcome.as_ref().err());
+        outcome
+    }
+
+    async fn apply_all(&mut self, plan: &Plan, records: &[Record]) -> Result<(), Error> {
         let set = &self.migrator.set;
         let tasks: Vec<_> = plan
             .steps
@@ -39,7 +46,10 @@ impl Run<'_> {
         let watch = Watch::of(self.migrator, self.connect, self.session.is_pooled());
         // Only a migration that was blocked once is watched.
         let (mut is_blocked, mut blockers) = (false, Vec::new());
-        while !left.is_empty() {
+        while let Some(next) = left.first() {
+            if self.migrator.stop.is_stopped() {
+                return Err(self.stop_before(next.id()).await);
+            }
             let (before, began) = (self.report.done.len(), Instant::now());
             let attempt = match watch.filter(|_| is_blocked) {
                 Some(watch) => {
@@ -81,7 +91,7 @@ impl Run<'_> {
                     self.migrator.observer.notify(told);
                     self.report.retries = self.report.retries.saturating_add(1);
                     self.recover(None).await?;
-                    tokio::time::sleep(pause).await;
+                    self.migrator.stop.sleep(pause).await;
                     self.patience = self.patience.saturating_sub(pause);
                 }
                 Err(Stumble::Failed(error)) => {
@@ -96,6 +106,9 @@ impl Run<'_> {
                     ) =>
                 {
                     return Err(error);
+                }
+                Err(Stumble::Fatal(error)) if error.kind() == ErrorKind::Stopped => {
+                    return Err(self.stop_before(task.id()).await);
                 }
                 Err(Stumble::Fatal(error)) => {
                     self.tell_failure(task.id(), &error).await;
@@ -163,6 +176,10 @@ impl Run<'_> {
         let mut batch = Batch::new(self, tasks, later.is_empty());
         let mut upcoming = tasks.iter().skip(1);
         for task in tasks {
+            if batch.has_begun() && batch.is_stopped() {
+                batch.leave_off(task)?;
+                break;
+            }
             let flushed_by_next = upcoming.next().is_some_and(Task::is_plain_sql);
             batch.open(task, flushed_by_next);
             match task.script() {
@@ -199,18 +216,31 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Ends a run that was asked to stop: what was applied is flushed and announced, and the event log says where it has stopped.
+    async fn stop_before(&mut self, id: &MigrationId) -> Error {
+        tracing::info!(migration = %id, "asked to stop");
+        // A history that is still to be created has nothing to tell.
+        if self.missing.is_empty() {
+            let event = Event { kind: "stopped", id, code: None, statement: None, detail: None };
+            let _ = self.recover(Some(event)).await;
+        }
+        Error::stopped(Some(id.clone()))
+    }
+
     async fn tell_failure(&mut self, id: &MigrationId, error: &Error) {
         tracing::error!(migration = %id, %error, "migration failed");
         let code = error.code().map(SqlState::code);
         let _ = self.recover(Some(Event { kind: "failed", id, code, statement: None, detail: None })).await;
     }
 
-    pub(crate) fn tell_start(&self, task: &Task<'_>) {
+    pub(crate) fn tell_start(&mut self, task: &Task<'_>) {
+        self.spans.open(task);
         self.migrator.observer.notify(Progress::Started { id: task.id(), direction: task.direction() });
     }
 
     pub(crate) fn tell_end(&mut self, done: Done) {
         let Done { id, direction, took } = &done;
+        let _done = self.spans.end(&done).entered();
         tracing::info!(migration = %id, %direction, ?took, "migration done");
         self.migrator.observer.notify(Progress::Finished { id, direction: *direction, took: *took });
         self.report.done.push(done);
@@ -243,16 +273,21 @@ impl Run<'_> {
         let migrator = self.migrator;
         let connect = migrator.direct.as_deref().or(self.connect);
         let cx = Context::new(self.wire.client(), task.id(), migrator, connect);
-        let called = match hook {
-            Hook::Up => task.migration().up(&cx).await,
-            Hook::Down => task.migration().down(&cx).await,
-            Hook::Verify => match task.migration().is_backfilled(&cx).await {
-                Ok(true) => task.migration().verify(&cx).await,
-                // It is verified when what was put off is done.
-                is_put_off => is_put_off.map(drop),
-            },
+        let called = async {
+            match hook {
+                Hook::Up => task.migration().up(&cx).await,
+                Hook::Down => task.migration().down(&cx).await,
+                Hook::Verify => match task.migration().is_backfilled(&cx).await {
+                    Ok(true) => task.migration().verify(&cx).await,
+                    // It is verified when what was put off is done.
+                    is_put_off => is_put_off.map(drop),
+                },
+            }
         };
-        let Err(error) = called else { return Ok(()) };
+        let Err(error) = called.instrument(self.spans.of(task)).await else { return Ok(()) };
+        if Stopped::is_in(&*error) {
+            return Err(Stumble::Fatal(Error::stopped(Some(task.id().clone()))));
+        }
         // Whatever the hook has made of it, a lost connection is one.
         let is_lost = self.wire.client().check_connection().await.is_err()
             || server_errors(Some(&*error)).any(|error| self.is_forgotten(error));

@@ -69,6 +69,25 @@ impl<'r, 'a, 'm> Batch<'r, 'a, 'm> {
         }
     }
 
+    /// Whether a migration is in it.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.opened > 0
+    }
+
+    /// Whether the run was asked to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.run.migrator.stop.is_stopped()
+    }
+
+    /// Goes no further than to what stands before this task, which is kept, unless all was to be kept or nothing.
+    pub(crate) fn leave_off(&mut self, task: &Task<'_>) -> Result<(), Stumble> {
+        self.ends_the_run = false;
+        match self.all_or_nothing {
+            true => Err(Stumble::Fatal(Error::stopped(Some(task.id().clone())))),
+            false => Ok(()),
+        }
+    }
+
     pub(crate) fn release(&self) -> String {
         format!("RELEASE SAVEPOINT {}", self.savepoint)
     }

@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use tokio_postgres::SimpleQueryRow;
 
+use crate::lock::Holder;
 use crate::wire::{text, value};
 
-/// A session that holds a lock which a migration has waited for.
+/// A session that holds a lock which a run waits for: that of a table, or that of the migrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Blocker {
@@ -18,6 +19,11 @@ pub struct Blocker {
         serde(rename = "in_transaction_us", serialize_with = "crate::serial::optional_microseconds")
     )]
     in_transaction: Option<Duration>,
+    #[cfg_attr(
+        feature = "serde",
+        serde(rename = "connected_for_us", serialize_with = "crate::serial::optional_microseconds")
+    )]
+    connected_for: Option<Duration>,
 }
 
 impl Blocker {
@@ -30,7 +36,20 @@ impl Blocker {
             address: text("client_addr"),
             state: text("state"),
             in_transaction: value(row, "age").map(Duration::from_secs),
+            connected_for: None,
         })
+    }
+
+    /// Whoever holds the migration lock.
+    pub(crate) fn of_holder(holder: Holder) -> Self {
+        Self {
+            pid: holder.pid.unwrap_or(0),
+            application: holder.application,
+            address: holder.address,
+            state: None,
+            in_transaction: None,
+            connected_for: holder.age.map(Duration::from_secs),
+        }
     }
 
     /// The process of its backend; 0 for a prepared transaction.
@@ -62,6 +81,12 @@ impl Blocker {
     pub fn in_transaction(&self) -> Option<Duration> {
         self.in_transaction
     }
+
+    /// How long it has been connected, in whole seconds; known of the holder of the migration lock alone.
+    #[must_use]
+    pub fn connected_for(&self) -> Option<Duration> {
+        self.connected_for
+    }
 }
 
 impl fmt::Display for Blocker {
@@ -80,6 +105,9 @@ impl fmt::Display for Blocker {
         }
         if let Some(age) = self.in_transaction {
             write!(f, ", in its transaction for {} s", age.as_secs())?;
+        }
+        if let Some(age) = self.connected_for {
+            write!(f, ", connected for {} s", age.as_secs())?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 
-use crate::{BoxError, Checksum, Context, Migration, MigrationId, TransactionMode};
+use crate::{BackfillProgress, BoxError, Checksum, Context, Migration, MigrationId, TransactionMode};
 
 /// A migration written in Rust, without its id: what a `.rs` file in a migrations folder implements for its
 /// `pub struct Migration`. Version and name come from the file name.
@@ -97,6 +97,20 @@ pub trait RustMigration: Send + Sync + 'static {
         let _ = cx;
         async { Ok(()) }
     }
+
+    /// How far what `up` has put off is, as far as it is written down, for [`Migrator::backfills`](crate::Migrator::backfills). Asked
+    /// only when [`BACKFILL`](Self::BACKFILL) is true.
+    ///
+    /// # Errors
+    ///
+    /// Any error ends what asks.
+    fn backfill_progress(
+        &self,
+        cx: &Context<'_>,
+    ) -> impl Future<Output = Result<Option<BackfillProgress>, BoxError>> + Send {
+        let _ = cx;
+        async { Ok(None) }
+    }
 }
 
 /// A [`RustMigration`] with its id: a whole [`Migration`].
@@ -155,5 +169,9 @@ impl<M: RustMigration> Migration for Coded<M> {
 
     async fn backfill(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         self.body.backfill(cx).await
+    }
+
+    async fn backfill_progress(&self, cx: &Context<'_>) -> Result<Option<BackfillProgress>, BoxError> {
+        self.body.backfill_progress(cx).await
     }
 }

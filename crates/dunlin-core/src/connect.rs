@@ -85,7 +85,11 @@ impl Connection {
     }
 
     /// Ends the connection in order and waits until it has ended.
-    pub(crate) async fn close(self) {
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cuts the connection.
+    pub async fn close(self) {
         let Self { client, mut guard } = self;
         guard.cancel = None;
         let task = guard.task.take();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 
 use crate::progress::Progress;
-use crate::{Connect, Connection, Error, MigrationId, Migrator};
+use crate::{Connect, Connection, Error, MigrationId, Migrator, Stop};
 
 /// What a hook of a migration works with.
 ///
@@ -78,6 +78,12 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn resource<T: Send + Sync + 'static>(&self) -> Option<&'a T> {
         self.migrator.resources.get()
+    }
+
+    /// What asks the run to stop: a hook that takes long asks it [now and then](crate::Stop::check).
+    #[must_use]
+    pub fn stop(&self) -> &'a Stop {
+        self.migrator.stop()
     }
 
     /// Reports that `done` of `total` units of work are done.

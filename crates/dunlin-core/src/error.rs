@@ -74,6 +74,8 @@ pub enum ErrorKind {
     Verify,
     /// A migration ended the runner's transaction.
     TransactionEnded,
+    /// The run was asked to [stop](crate::Stop). What was done before stays, and the next run goes on.
+    Stopped,
 }
 
 /// A place in a script.
@@ -146,6 +148,7 @@ impl Error {
             Problem::Migration { .. } | Problem::Code { .. } | Problem::Backfill(_) => ErrorKind::Migration,
             Problem::Verify { .. } | Problem::Verification { .. } => ErrorKind::Verify,
             Problem::TransactionEnded { .. } => ErrorKind::TransactionEnded,
+            Problem::Stopped { .. } => ErrorKind::Stopped,
         }
     }
 
@@ -173,6 +176,7 @@ impl Error {
             | Problem::TransactionEnded { id, .. } => Some(id),
             Problem::Diverged(findings) => findings.first().map(Finding::id),
             Problem::Behind { first, .. } => Some(first),
+            Problem::Stopped { next } => next.as_ref(),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::set::Member;
 use crate::stumble::Stumble;
 use crate::task::Task;
-use crate::{BoxError, Context, Error, Gate, Migrator};
+use crate::{BoxError, Context, Error, Gate, Migrator, Stopped};
 
 /// How often is looked whether others have finished.
 const LOOK: Duration = Duration::from_millis(250);
@@ -58,7 +58,10 @@ impl Run<'_> {
         let migrator = self.migrator;
         let connect = migrator.direct.as_deref().or(self.connect);
         let cx = Context::new(self.wire.client(), required.id(), migrator, connect);
-        let failed = |error: BoxError| Error::gate_failed(task.id(), required.id(), error);
+        let failed = |error: BoxError| match Stopped::is_in(&*error) {
+            true => Error::stopped(Some(task.id().clone())),
+            false => Error::gate_failed(task.id(), required.id(), error),
+        };
         let migration = &*required.migration;
         if migration.is_backfilled(&cx).await.map_err(failed)? {
             return Ok(());
@@ -78,7 +81,8 @@ impl Run<'_> {
                     return refused(&format!("nobody has finished within {:.1?}", migrator.deadline));
                 }
                 let pause = LOOK.min(self.patience);
-                tokio::time::sleep(pause).await;
+                migrator.stop.sleep(pause).await;
+                migrator.stop.check().map_err(|_| Error::stopped(Some(id.clone())))?;
                 self.patience = self.patience.saturating_sub(pause);
                 if migration.is_backfilled(&cx).await.map_err(failed)? {
                     return Ok(());

@@ -257,6 +257,15 @@ impl HistorySql {
         format!("SELECT pg_catalog.to_regclass({name}) IS NOT NULL AS events")
     }
 
+    /// The newest entries of the event log, newest first, in rows for [`LogEntry::of`](crate::LogEntry). Safe under any `search_path`.
+    pub(crate) fn newest_events(&self, most: u32) -> String {
+        format!(
+            "SELECT pg_catalog.int8(pg_catalog.floor(EXTRACT(EPOCH FROM at) OPERATOR(pg_catalog.*) 1000000)) AS at_us, \
+             event, version, name, sqlstate, statement, application, run_id FROM {} ORDER BY id DESC LIMIT {most}",
+            self.events
+        )
+    }
+
     /// Appends to the event log.
     pub(crate) fn event(&self, event: &Event<'_>, run: &RunName) -> String {
         format!(

@@ -1,14 +1,11 @@
 //! The lock of a run: how it is taken, and every way of giving it back.
 
-use std::time::Duration;
-
 use tokio_postgres::SimpleQueryRow;
 use tokio_postgres::error::SqlState;
 
 use crate::history_sql::digest_of;
 use crate::keeper::Keeper;
 use crate::lock::{LOCKING, LockKey, Peek, Polled, Tried, Wait};
-use crate::progress::Progress;
 use crate::run::{Run, Work};
 use crate::session::Session;
 use crate::stray::Stray;
@@ -23,14 +20,13 @@ impl Run<'_> {
         let is_current = |rows: &[SimpleQueryRow]| to_latest && digest_of(rows) == Some(&migrator.digest);
         let questions = [migrator.sql.has_digest(), migrator.digest_question().into_owned()];
         let mut peek = Peek::new(questions, &is_current);
-        let told = |waited| migrator.observer.notify(Progress::WaitingForLock { waited });
         match migrator.pooler {
-            Pooler::Session => self.lock_session(&mut peek, &told).await,
-            Pooler::Transaction => self.lock_by_keeper(&mut peek, &told).await,
+            Pooler::Session => self.lock_session(&mut peek).await,
+            Pooler::Transaction => self.lock_by_keeper(&mut peek).await,
         }
     }
 
-    async fn lock_session(&mut self, peek: &mut Peek<'_>, told: &Told<'_>) -> Result<bool, Error> {
+    async fn lock_session(&mut self, peek: &mut Peek<'_>) -> Result<bool, Error> {
         let key = self.migrator.key;
         let rows = self.wire.rows(&key.attempt(&self.name.id)).await.map_err(|error| match error.code() {
             // The look at a history that is not there has ended it.
@@ -46,7 +42,7 @@ impl Run<'_> {
             Tried::Locked { pid } => Polled::Locked { pid },
             Tried::Refused => {
                 tracing::info!(history = %self.migrator.history, "waiting for the migration lock");
-                let mut wait = Wait::new(self.patience, told);
+                let mut wait = Wait::new(self.migrator, self.patience);
                 let polled = key.poll(&self.wire, &self.name.id, peek, &mut wait).await;
                 self.has_waited(&wait);
                 polled?
@@ -58,9 +54,9 @@ impl Run<'_> {
         Ok(polled != Polled::NothingToDo)
     }
 
-    async fn lock_by_keeper(&mut self, peek: &mut Peek<'_>, told: &Told<'_>) -> Result<bool, Error> {
+    async fn lock_by_keeper(&mut self, peek: &mut Peek<'_>) -> Result<bool, Error> {
         let Some(connect) = self.connect else { return Err(Error::one_client_behind_pooler()) };
-        let mut wait = Wait::new(self.patience, told);
+        let mut wait = Wait::new(self.migrator, self.patience);
         let taken = Keeper::take(self.migrator, connect, &self.wire, peek, &mut wait).await;
         self.has_waited(&wait);
         let Some(keeper) = taken? else { return Ok(false) };
@@ -140,5 +136,3 @@ impl Run<'_> {
 
 /// What has become of a run that has met a pooler.
 const APART: &str = "the migration lock is on another server connection than the migrations";
-
-type Told<'a> = dyn Fn(Duration) + Sync + 'a;

@@ -66,7 +66,8 @@ impl Keeper {
             if wait.is_over() {
                 return Err(key.not_had(&wire, wait).await);
             }
-            wait.pause().await;
+            wait.look(key, &wire).await;
+            wait.pause().await?;
         };
         let guard = guard(key, &row)?;
         let keeper = Self { connection, guard };
@@ -104,7 +105,7 @@ impl Keeper {
             if wait.is_over() {
                 return Err(key.not_idle(worker, wait).await);
             }
-            wait.pause().await;
+            wait.pause().await?;
         }
     }
 }

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use dunlin_script::Digest;
 use tokio_postgres::SimpleQueryRow;
 
+use crate::blocker::Blocker;
 use crate::ident::literal;
 use crate::jitter::Jitter;
+use crate::progress::{Observers, Progress};
 use crate::session::{OWNER, Session};
 use crate::wire::{Wire, flag, text, value};
-use crate::{Error, HistoryTable};
+use crate::{Error, HistoryTable, Migrator, Stop};
 
 /// The first half of every lock key of this library: `dunl` in ASCII. The two-key space is apart from the one-key
 /// space, and locks of different databases are apart from each other.
@@ -202,7 +204,7 @@ impl LockKey {
     ) -> Result<Polled, Error> {
         let refused = |error| Error::database(LOCKING, error);
         loop {
-            wait.pause().await;
+            wait.pause().await?;
             // What is looked at travels with the try.
             let both = wire.pipelined([&self.attempt(run_id), peek.question()]).await;
             let [tried, peeked] = both.map_err(refused)?;
@@ -216,6 +218,7 @@ impl LockKey {
             if wait.is_over() {
                 return Err(self.not_had(wire, wait).await);
             }
+            wait.look(self, wire).await;
         }
     }
 
@@ -298,16 +301,31 @@ pub(crate) enum Polled {
     NothingToDo,
 }
 
-/// A wait that has a deadline and tells somebody about itself.
+/// A wait that has a deadline, tells somebody about itself, and ends when the run is asked to stop.
 pub(crate) struct Wait<'a> {
     began: Instant,
     deadline: Duration,
-    told: &'a (dyn Fn(Duration) + Sync),
+    observers: &'a Observers,
+    stop: &'a Stop,
+    holder: Option<Blocker>,
+    /// When it is asked for again who has the lock.
+    asks: Duration,
 }
 
+/// How long it waits until it asks who has the lock, and how long until it does so again.
+const ASK: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
 impl<'a> Wait<'a> {
-    pub(crate) fn new(deadline: Duration, told: &'a (dyn Fn(Duration) + Sync)) -> Self {
-        Self { began: Instant::now(), deadline, told }
+    pub(crate) fn new(migrator: &'a Migrator, deadline: Duration) -> Self {
+        Self {
+            began: Instant::now(),
+            deadline,
+            observers: &migrator.observer,
+            stop: &migrator.stop,
+            holder: None,
+            asks: ASK,
+        }
     }
 
     pub(crate) fn waited(&self) -> Duration {
@@ -318,10 +336,24 @@ impl<'a> Wait<'a> {
         self.waited() >= self.deadline
     }
 
-    pub(crate) async fn pause(&mut self) {
-        let pause = Jitter::polling(self.waited());
-        (self.told)(self.waited());
-        tokio::time::sleep(pause.min(self.deadline.saturating_sub(self.waited()))).await;
+    /// Waits for the next try.
+    pub(crate) async fn pause(&mut self) -> Result<(), Error> {
+        let waited = self.waited();
+        let pause = Jitter::polling(waited);
+        self.observers.notify(Progress::WaitingForLock { waited, holder: self.holder.as_ref() });
+        self.stop.sleep(pause.min(self.deadline.saturating_sub(waited))).await;
+        if self.stop.is_stopped() { Err(Error::stopped(None)) } else { Ok(()) }
+    }
+
+    /// Asks who has the lock, if somebody wants to know and it is time to.
+    pub(crate) async fn look(&mut self, key: LockKey, wire: &Wire<'_>) {
+        let waited = self.waited();
+        if self.observers.is_there() && waited >= self.asks {
+            self.asks = waited.saturating_add(ASK_AGAIN);
+            // Nothing depends on it.
+            let rows = wire.rows(&key.holder()).await.unwrap_or_default();
+            self.holder = rows.first().map(|row| Blocker::of_holder(Holder::of(row)));
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use dunlin_script::TransactionMode;
 
-use crate::{Checksum, Context, MigrationId, SqlMigration};
+use crate::{BackfillProgress, Checksum, Context, MigrationId, SqlMigration};
 
 /// What a hook of a migration may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -69,6 +69,12 @@ pub trait Migration: Send + Sync + 'static {
     async fn backfill(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         let _ = cx;
         Ok(())
+    }
+
+    /// How far what `up` has put off is, as far as it is written down. It is for people, and changes nothing.
+    async fn backfill_progress(&self, cx: &Context<'_>) -> Result<Option<BackfillProgress>, BoxError> {
+        let _ = cx;
+        Ok(None)
     }
 
     /// The migration as plain SQL, when it is nothing else: the runner then sends it together with its

@@ -7,12 +7,12 @@ use crate::context::Resources;
 use crate::history_sql::HistorySql;
 use crate::lock::LockKey;
 use crate::planner::Rules;
-use crate::progress::{Observer, Progress};
+use crate::progress::{Observers, Progress};
 use crate::session::Session;
 use crate::wire::Wire;
 use crate::{
     Ahead, Edited, Error, Fingerprint, Gate, HistoryTable, Ident, MigrationSet, Missing, OutOfOrder, Pooler,
-    TransactionPolicy,
+    Stop, TransactionPolicy,
 };
 
 /// A set of migrations and how to run it.
@@ -47,7 +47,8 @@ pub struct Migrator {
     pub(crate) pooler: Pooler,
     pub(crate) direct: Option<Arc<dyn Connect>>,
     pub(crate) resources: Resources,
-    pub(crate) observer: Observer,
+    pub(crate) observer: Observers,
+    pub(crate) stop: Stop,
     pub(crate) sql: HistorySql,
     pub(crate) key: LockKey,
     /// The digest that the history has when there is nothing to do.
@@ -74,7 +75,8 @@ impl Migrator {
             pooler: Pooler::default(),
             direct: None,
             resources: Resources::default(),
-            observer: Observer::default(),
+            observer: Observers::default(),
+            stop: Stop::default(),
             sql: HistorySql::new(&history),
             key: LockKey::of(&history),
             history,
@@ -244,11 +246,31 @@ impl Migrator {
         self
     }
 
-    /// Who is told what a run is doing. It is called on the task that runs, and should return soon.
+    /// Who is told what a run is doing, beside those who were named before. It is called on the task that runs, and should
+    /// return soon.
     #[must_use]
     pub fn on_progress(mut self, observer: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
-        self.observer = Observer::new(observer);
+        self.observer.add(observer);
         self
+    }
+
+    /// What asks runs of this migrator to stop before they are done; nothing by default.
+    #[must_use]
+    pub fn stop_on(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// What asks runs of this migrator to stop.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.stop
+    }
+
+    /// What was given to [`application`](Self::application).
+    #[must_use]
+    pub fn application_name(&self) -> Option<&str> {
+        self.application.as_deref()
     }
 
     /// The migrations.

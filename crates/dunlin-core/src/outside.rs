@@ -12,6 +12,7 @@ use crate::history_sql::{Event, Recorded};
 use crate::journal::Journal;
 use crate::lock::OPEN;
 use crate::plan::Direction;
+use crate::progress::Progress;
 use crate::run::Run;
 use crate::stumble::{Hook, Stumble};
 use crate::task::{Task, Verification};
@@ -57,7 +58,13 @@ impl Run<'_> {
                 return Err(self.failed(task, stumble.into(), &journal, 0).await);
             }
         }
+        let of = journal.statements().len();
         for (number, statement) in journal.statements().iter().enumerate().skip(done) {
+            if number > done && self.migrator.stop.is_stopped() {
+                return Err(Stumble::Fatal(Error::stopped(Some(task.id().clone()))));
+            }
+            let told = Progress::Statement { id: task.id(), number: number.saturating_add(1), of };
+            self.migrator.observer.notify(told);
             let uncertain = uncertain && number == done;
             let turn = Turn { task, journal: &journal, statement, done: number, uncertain };
             match self.take(&turn).await {
@@ -237,6 +244,8 @@ impl Run<'_> {
         };
         let remains = halt.remains.into_iter().chain([then]).collect::<Vec<_>>().join("; ");
         match halt.stumble {
+            // It has failed in nothing: the row goes on saying that it runs.
+            Stumble::Fatal(error) if error.kind() == ErrorKind::Stopped => Stumble::Fatal(error),
             Stumble::Fatal(error) if halt.is_in_doubt => Stumble::Fatal(error.half_way(remains)),
             Stumble::Fatal(error) if error.kind() != ErrorKind::Connection => {
                 self.ledger.advance(task.member.version(), Self::state_of(task), done);

@@ -122,6 +122,8 @@ pub(crate) enum Problem {
         failure: Failure,
         then: String,
     },
+    #[error("the run was asked to stop{}: the next one goes on there", before(.next))]
+    Stopped { next: Option<MigrationId> },
     #[error("migration {id} requires the backfill {backfill}, which {what}")]
     Gate { id: MigrationId, backfill: MigrationId, what: String },
     #[error("migration {id} requires the backfill `{name}`{what}")]
@@ -160,6 +162,13 @@ fn reverting(direction: &Direction) -> &'static str {
     match direction {
         Direction::Up => "",
         Direction::Down => "reverting ",
+    }
+}
+
+fn before(next: &Option<MigrationId>) -> String {
+    match next {
+        Some(next) => format!(" before migration {next} was done"),
+        None => " before it had begun with a migration".to_owned(),
     }
 }
 

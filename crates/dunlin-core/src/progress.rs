@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blocker::Blocker;
+use crate::plan::Plan;
 use crate::{Direction, MigrationId};
 
 /// What a run is doing, as it does it.
@@ -16,6 +17,14 @@ pub enum Progress<'a> {
     WaitingForLock {
         /// How long this run has been waiting.
         waited: Duration,
+        /// Who has it, as far as it is known: it is asked for after a second, and every ten from then on.
+        holder: Option<&'a Blocker>,
+    },
+    /// The run has the lock, and knows what it will do.
+    #[non_exhaustive]
+    Planned {
+        /// What it will do.
+        plan: &'a Plan,
     },
     /// A migration starts.
     #[non_exhaustive]
@@ -24,6 +33,17 @@ pub enum Progress<'a> {
         id: &'a MigrationId,
         /// Up or down.
         direction: Direction,
+    },
+    /// A statement of a migration outside a transaction starts. The statements of one inside a transaction travel together, and the
+    /// server does not tell which of them it is at.
+    #[non_exhaustive]
+    Statement {
+        /// The migration.
+        id: &'a MigrationId,
+        /// Which statement of it, from 1.
+        number: usize,
+        /// How many it has.
+        of: usize,
     },
     /// A migration reports its own progress.
     #[non_exhaustive]
@@ -90,30 +110,30 @@ pub enum Progress<'a> {
     },
 }
 
-/// Who is told about progress, if anybody.
+/// Who is told about progress.
 #[derive(Clone, Default)]
-pub(crate) struct Observer(Option<Arc<Callback>>);
+pub(crate) struct Observers(Vec<Arc<Callback>>);
 
 type Callback = dyn Fn(Progress<'_>) + Send + Sync;
 
-impl Observer {
-    pub(crate) fn new(observer: impl Fn(Progress<'_>) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(observer)))
+impl Observers {
+    pub(crate) fn add(&mut self, observer: impl Fn(Progress<'_>) + Send + Sync + 'static) {
+        self.0.push(Arc::new(observer));
     }
 
     pub(crate) fn is_there(&self) -> bool {
-        self.0.is_some()
+        !self.0.is_empty()
     }
 
     pub(crate) fn notify(&self, progress: Progress<'_>) {
-        if let Some(observer) = &self.0 {
+        for observer in &self.0 {
             observer(progress);
         }
     }
 }
 
-impl fmt::Debug for Observer {
+impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.is_some() { "Some(..)" } else { "None" })
+        f.debug_tuple("Observers").field(&self.0.len()).finish()
     }
 }

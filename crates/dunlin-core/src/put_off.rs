@@ -5,8 +5,10 @@ use tokio_postgres::Client;
 use crate::history::{Record, RecordState};
 use crate::history_sql::{Event, RunName};
 use crate::jitter::random_name;
+use crate::run::is_undefined;
+use crate::session::Session;
 use crate::wire::{Wire, flag};
-use crate::{BoxError, Connect, Context, Error, MigrationId, Migrator};
+use crate::{BackfillProgress, BoxError, Connect, Context, Error, LogEntry, MigrationId, Migrator, Stopped};
 
 impl Migrator {
     /// Finishes the backfills that migrations have put off, one after the other, in their order. It takes no lock: any number of
@@ -32,8 +34,9 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Migration`](crate::ErrorKind::Migration) when a backfill fails: those after it are not begun. And when the
-    /// server can't be reached, or the history not be read.
+    /// [`ErrorKind::Migration`](crate::ErrorKind::Migration) when a backfill fails: those after it are not begun.
+    /// [`ErrorKind::Stopped`](crate::ErrorKind::Stopped) when it was asked to [stop](Self::stop_on). And when the server can't be
+    /// reached, or the history not be read.
     ///
     /// # Cancel safety
     ///
@@ -55,13 +58,72 @@ impl Migrator {
                 continue;
             }
             let cx = Context::new(&connection, id, self, Some(connect));
-            let failed = |error: BoxError| Error::backfill_failed(id.clone(), error);
+            let failed = |error: BoxError| match Stopped::is_in(&*error) {
+                true => Error::stopped(Some(id.clone())),
+                false => Error::backfill_failed(id.clone(), error),
+            };
+            self.stop.check().map_err(|error| failed(error.into()))?;
             if !migration.is_backfilled(&cx).await.map_err(failed)? {
                 migration.backfill(&cx).await.map_err(failed)?;
                 finished.push(id.clone());
             }
         }
         Ok(finished)
+    }
+
+    /// Says how far the backfills of applied migrations are, in their order: here or wherever else somebody works on them. It writes
+    /// nothing. One that does not say so is not among them.
+    ///
+    /// # Errors
+    ///
+    /// When the server can't be reached, or the history not be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection and leaves nothing behind.
+    pub async fn backfills(
+        &self,
+        connect: &dyn Connect,
+    ) -> Result<Vec<(MigrationId, BackfillProgress)>, Error> {
+        let mut known = Vec::new();
+        if !self.set.iter().any(|migration| migration.is_backfill()) {
+            return Ok(known);
+        }
+        let connect = self.direct.as_deref().unwrap_or(connect);
+        let connection = self.open(connect).await?;
+        let records = self.records(&Wire::new(&connection)).await?.unwrap_or_default();
+        for record in &records {
+            let Some(member) = self.set.find(record.version()) else { continue };
+            let cx = Context::new(&connection, member.id(), self, Some(connect));
+            if !member.migration.is_backfill() {
+                continue;
+            }
+            match member.migration.backfill_progress(&cx).await {
+                Ok(Some(progress)) => known.push((member.id().clone(), progress)),
+                Ok(None) => {}
+                Err(error) => return Err(Error::backfill_failed(member.id().clone(), error)),
+            }
+        }
+        connection.close().await;
+        Ok(known)
+    }
+
+    /// Reads the newest entries of the event log, oldest first; none where there is no event log. It needs SELECT on that table.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn events(&self, client: &Client, most: u32) -> Result<Vec<LogEntry>, Error> {
+        let asked = Session::aside(self.role.as_ref(), &self.sql.newest_events(most));
+        match Wire::new(client).rows(&asked).await {
+            Ok(rows) => Ok(rows.iter().rev().filter_map(LogEntry::of).collect()),
+            Err(error) if is_undefined(&error) => Ok(Vec::new()),
+            Err(error) => Err(Error::database("reading the event log", error)),
+        }
     }
 
     /// Appends to the event log, if there is one: for what a migration does outside of runs. `detail` is JSON, and holds no

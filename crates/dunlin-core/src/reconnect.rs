@@ -1,6 +1,10 @@
 //! A run that outlives its connections: the outcome of what was under way is read, never guessed.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
+
+use futures_util::future::{Either, select};
+use tracing::Instrument as _;
 
 use crate::connect::{Connect, Connection, Direct, Tls};
 use crate::jitter::Jitter;
@@ -8,7 +12,7 @@ use crate::look::Look;
 use crate::progress::Progress;
 use crate::run::{Run, Trip, Work};
 use crate::wire::Wire;
-use crate::{Error, ErrorKind, Migrator, Pooler, Report, Target};
+use crate::{Error, ErrorKind, Migrator, Pooler, Report, Target, spans};
 
 /// How often in a row a connection may be lost without a migration getting done. One that was lost while migrations ran
 /// counts three times: whatever loses it may be the migration.
@@ -92,8 +96,20 @@ impl Migrator {
 }
 
 async fn endure(migrator: &Migrator, connect: &dyn Connect, target: Target) -> Result<Report, Error> {
+    let trip = Trip::new(migrator);
+    let span = spans::run(migrator, &trip.name);
+    let outcome = endure_with(migrator, connect, target, trip).instrument(span.clone()).await;
+    spans::end_run(&span, &outcome);
+    outcome
+}
+
+async fn endure_with(
+    migrator: &Migrator,
+    connect: &dyn Connect,
+    target: Target,
+    mut trip: Trip,
+) -> Result<Report, Error> {
     let began = Instant::now();
-    let mut trip = Trip::new(migrator);
     let connect = match migrator.direct.as_deref() {
         Some(direct) => {
             if let Some(report) = look_only(migrator, connect, target, &mut trip).await? {
@@ -199,7 +215,11 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
     let mut jitter = Jitter::retrying();
     loop {
         let started = Instant::now();
-        let connected = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect()).await;
+        let connecting = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect());
+        let connected = match select(pin!(connecting), pin!(migrator.stop.stopped())).await {
+            Either::Left((connected, _)) => connected,
+            Either::Right(_) => return Err(Error::stopped(None)),
+        };
         let error = match connected.unwrap_or_else(|late| Err(Error::no_connection(late))) {
             Ok(connection) => {
                 trip.has_connected = true;
@@ -225,6 +245,6 @@ async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> R
 async fn pass(migrator: &Migrator, trip: &mut Trip, error: &Error, pause: Duration) {
     tracing::warn!(%error, ?pause, "no connection: connecting again");
     migrator.observer.notify(Progress::Reconnecting { pause });
-    tokio::time::sleep(pause).await;
+    migrator.stop.sleep(pause).await;
     trip.patience = trip.patience.saturating_sub(pause);
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryRow};
+use tracing::Instrument as _;
 
 use crate::connect::Connect;
 use crate::history::Record;
@@ -16,7 +17,9 @@ use crate::keeper::Keeper;
 use crate::ledger::Ledger;
 use crate::look::Look;
 use crate::planner;
+use crate::progress::Progress;
 use crate::session::{Local, Session};
+use crate::spans::Spans;
 use crate::wire::Wire;
 use crate::{Error, Migrator, Report, State, Target, TransactionMode};
 
@@ -77,6 +80,7 @@ pub(crate) struct Run<'a> {
     /// The statements that create what is missing of the history; they travel with the first migrations.
     pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
+    pub(crate) spans: Spans,
 }
 
 /// What has to be done while the lock is held.
@@ -106,6 +110,7 @@ impl<'a> Run<'a> {
             missing: Vec::new(),
             released: None,
             name,
+            spans: Spans::default(),
         }
     }
 
@@ -138,7 +143,7 @@ impl<'a> Run<'a> {
             self.report.state = state;
             return Ok(());
         }
-        if !self.lock(&work).await? {
+        if !self.lock(&work).instrument(tracing::info_span!("dunlin.lock")).await? {
             self.report.state = State::Current;
             self.settle().await?;
             self.report.already = self.already(self.migrator.set.len());
@@ -206,7 +211,10 @@ impl<'a> Run<'a> {
         tracing::info!(steps = plan.steps().len(), "migrating");
         self.is_applying = true;
         let outcome = match work {
-            Work::Migrate(..) => self.apply(&plan, records).await,
+            Work::Migrate(..) => {
+                migrator.observer.notify(Progress::Planned { plan: &plan });
+                self.apply(&plan, records).await
+            }
             Work::Stamp(_) => self.stamp(&plan).await,
         };
         self.report.state = self.ledger.state(&migrator.set);

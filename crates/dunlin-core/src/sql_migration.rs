@@ -63,6 +63,12 @@ impl SqlMigration {
         Ok(self)
     }
 
+    /// Whether it says how to verify it.
+    #[must_use]
+    pub fn has_verify(&self) -> bool {
+        self.verify_script().is_some()
+    }
+
     pub(crate) fn from_scripts(
         id: MigrationId,
         up: SqlScript,

@@ -1,6 +1,7 @@
 //! What a migrator does on a client of its caller's.
 
 use tokio_postgres::Client;
+use tracing::Instrument as _;
 
 use crate::history::Record;
 use crate::look::Look;
@@ -9,7 +10,7 @@ use crate::run::{Run, Trip, Work};
 use crate::undo::Undo;
 use crate::verification::{Access, Verification};
 use crate::wire::Wire;
-use crate::{Error, MigrationId, Migrator, Plan, RecordState, Report, State, Status, Target};
+use crate::{Error, MigrationId, Migrator, Plan, RecordState, Report, State, Status, Target, spans};
 
 impl Migrator {
     /// Takes the database to `target`, or finds that it is there already, which costs one flight for
@@ -48,12 +49,17 @@ impl Migrator {
     /// Works on a client that lives on.
     async fn work(&self, client: &Client, wire: Wire<'_>, work: Work) -> Result<Report, Error> {
         let undo = Undo::on_drop(client, self.key.leave());
-        let (Trip { report, .. }, outcome) = Run::on(wire, None, self, work, Trip::new(self)).await;
+        let trip = Trip::new(self);
+        let span = spans::run(self, &trip.name);
+        let running = Run::on(wire, None, self, work, trip).instrument(span.clone());
+        let (Trip { report, .. }, outcome) = running.await;
         undo.disarm();
-        match outcome {
+        let outcome = match outcome {
             Ok(()) => Ok(report),
             Err(error) => Err(error.after(report)),
-        }
+        };
+        spans::end_run(&span, &outcome);
+        outcome
     }
 
     /// Declares in the history that exactly the migrations up to `target` are applied, without running any. It is how a

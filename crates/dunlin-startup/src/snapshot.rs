@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use dunlin_core::{Direction, Location, MigrationId, State};
+use dunlin_core::{BackfillState, Direction, Location, MigrationId, State};
 use serde::Serialize;
 
 /// All that is known of a start at one moment: what the page shows, what `/migrations` answers, and what a terminal or a log may
@@ -395,35 +395,6 @@ impl Backfill {
             BackfillState::Finished => 1.0,
             _ => share(self.done, self.total).unwrap_or(0.0),
         }
-    }
-}
-
-/// How a backfill stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum BackfillState {
-    /// Nobody has begun with it.
-    Waiting,
-    /// It is at work, here or elsewhere.
-    Running,
-    /// Somebody has asked it to stop for a while, or for good.
-    Paused,
-    /// It has failed.
-    Failed,
-    /// It is done.
-    Finished,
-}
-
-impl fmt::Display for BackfillState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Failed => "failed",
-            Self::Finished => "finished",
-        })
     }
 }
 

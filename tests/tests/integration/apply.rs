@@ -171,6 +171,7 @@ async fn a_rust_migration_takes_its_place_between_sql() {
         .resource(Separator("."))
         .on_progress(move |progress| {
             let line = match progress {
+                Progress::Planned { plan, .. } => format!("planned {}", plan.steps().len()),
                 Progress::Started { id, direction, .. } => format!("{direction} {}", id.version()),
                 Progress::Advanced { id, done, total, .. } => format!("{} {done}/{total}", id.version()),
                 Progress::Finished { id, .. } => format!("done {}", id.version()),
@@ -182,7 +183,7 @@ async fn a_rust_migration_takes_its_place_between_sql() {
     let initials: String = client.query_one("SELECT initials FROM people", &[]).await.unwrap().get(0);
     assert_eq!(initials, "A.L");
     let told = told.lock().unwrap().join(", ");
-    assert_eq!(told, "up 1, up 2, done 1, 2 1/1, done 2, up 3, done 3");
+    assert_eq!(told, "planned 3, up 1, up 2, done 1, 2 1/1, done 2, up 3, done 3");
     let verification = migrator.verify(&mut client).await.unwrap();
     assert_eq!((verification.verified().len(), verification.without_script()), (1, 2));
 }

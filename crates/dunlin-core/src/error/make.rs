@@ -156,6 +156,10 @@ impl Error {
         Self::new(Problem::NoConnector(id))
     }
 
+    pub(crate) fn stopped(next: Option<MigrationId>) -> Self {
+        Self::new(Problem::Stopped { next })
+    }
+
     pub(crate) fn no_session() -> Self {
         Self::new(Problem::NoSession)
     }

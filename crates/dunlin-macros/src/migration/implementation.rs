@@ -47,6 +47,8 @@ impl Implementation {
         };
         let methods = ["up", "down", "verify", "backfill"].map(|name| hook(name, quote!(())));
         let is_backfilled = hook("is_backfilled", quote!(::core::primitive::bool));
+        let progress = quote!(::core::option::Option<#hooks::BackfillProgress>);
+        let progress = hook("backfill_progress", progress);
         quote! {
             #(#conditions)*
             #[automatically_derived]
@@ -62,6 +64,7 @@ impl Implementation {
                 const BACKFILL: ::core::primitive::bool = true;
                 #(#methods)*
                 #is_backfilled
+                #progress
             }
         }
     }

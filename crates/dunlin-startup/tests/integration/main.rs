@@ -1,0 +1,12 @@
+//! Starts of services, through the public API, each with its own database.
+
+#[cfg(test)]
+mod backfills;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod readiness;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod support;
