@@ -214,6 +214,7 @@ async fn attempt(
 async fn reach(migrator: &Migrator, connect: &dyn Connect, trip: &mut Trip) -> Result<Connection, Error> {
     let mut jitter = Jitter::retrying();
     loop {
+        migrator.stop.check().map_err(|_| Error::stopped(None))?;
         let started = Instant::now();
         let connecting = tokio::time::timeout(trip.patience.max(LEAST_PATIENCE), connect.connect());
         let connected = match select(pin!(connecting), pin!(migrator.stop.stopped())).await {

@@ -147,6 +147,12 @@
 //! A service that leaves migrating to somebody else asks [`Migrator::ensure_current`], and may run the verify scripts with
 //! [`Migrator::verify_read_only`]: SELECT is all that it needs.
 //!
+//! # A service that answers while it migrates
+//!
+//! A migration that runs before the port opens gets a service killed by whoever asks whether it is alive. `dunlin-startup` runs it in a task
+//! of its own and says when the service is ready, `dunlin-axum` makes routes and a page of that. What a run tells on the way is
+//! [`Progress`], and for who traces [`observability`].
+//!
 //! # In tests
 //!
 //! [`#[dunlin::test]`](macro@test) gives each test a database of its own, with the migrations applied, and keeps that of a test
@@ -167,6 +173,9 @@
 //! `dunlin-test` finds a server or starts a throw-away one; its `TestDatabase` is the same without the attribute.
 
 #![deny(missing_docs)]
+
+#[doc = include_str!("../docs/observability.md")]
+pub mod observability {}
 
 pub use dunlin_core::*;
 pub use dunlin_macros::{embed, test};

@@ -37,6 +37,8 @@ mod policies;
 #[cfg(test)]
 mod poolers;
 #[cfg(test)]
+mod progress;
+#[cfg(test)]
 mod reconnect;
 #[cfg(test)]
 mod roles;
@@ -46,6 +48,8 @@ mod scene;
 mod splitter;
 #[cfg(test)]
 mod state_machine;
+#[cfg(test)]
+mod stop;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
