@@ -87,6 +87,7 @@ impl Book {
         match progress {
             Progress::WaitingForLock { waited, holder, .. } => {
                 self.turn(Phase::WaitingForLock);
+                self.waits_for = None;
                 self.lock = Some(LockWait::new(*waited, holder.map(ToString::to_string)));
             }
             Progress::Planned { plan, .. } => {
@@ -102,6 +103,7 @@ impl Book {
                 self.turn(Phase::WaitingForServer);
                 self.waits_for = Some("the connection to the server was lost".to_owned());
             }
+            Progress::Gated { backfill, .. } => self.backfill(backfill).0.state = BackfillState::Running,
             Progress::Retrying { .. } => self.retries = self.retries.saturating_add(1),
             _ => {}
         }
@@ -110,6 +112,7 @@ impl Book {
     /// It can't be done now, and is tried again.
     pub(crate) fn waits(&mut self, error: &Error) {
         self.live.clear();
+        self.has_lock();
         self.turn(match error.kind() {
             ErrorKind::LockTimeout => Phase::WaitingForLock,
             _ => Phase::WaitingForServer,
@@ -147,18 +150,19 @@ impl Book {
     /// It has come to an end before it was done.
     pub(crate) fn failed(&mut self, error: &Error) {
         self.live.clear();
-        self.lock = None;
-        let is_stopped = error.kind() == ErrorKind::Stopped || self.phase == Phase::Stopping;
-        if is_stopped && self.failure.is_none() {
-            self.phase = Phase::Stopped;
-            self.log.add("stopped", error.migration(), Some(error.to_string()));
-        } else if !is_stopped {
-            self.phase = Phase::Failed;
-            self.failure = Some(failure(error));
-            self.log.add("failed", error.migration(), Some(error.to_string()));
-        } else {
-            self.phase = Phase::Failed;
-        }
+        self.has_lock();
+        let what = match error.kind() {
+            ErrorKind::Stopped => "stopped",
+            _ => {
+                self.failure.get_or_insert_with(|| failure(error));
+                "failed"
+            }
+        };
+        self.log.add(what, error.migration(), Some(error.to_string()));
+        self.phase = match (self.phase, &self.failure) {
+            (Phase::Stopping, _) | (_, None) => Phase::Stopped,
+            (_, Some(_)) => Phase::Failed,
+        };
         self.settle();
     }
 
@@ -233,6 +237,11 @@ impl Book {
     fn goes_on(&mut self, phase: Phase) {
         self.turn(phase);
         self.waits_for = None;
+        self.has_lock();
+    }
+
+    /// Does not wait for the lock any more.
+    fn has_lock(&mut self) {
         if let Some(lock) = self.lock.take() {
             self.lock_waited = self.lock_waited.saturating_add(lock.waited);
         }

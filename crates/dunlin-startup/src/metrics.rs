@@ -18,17 +18,12 @@ pub(crate) fn note(progress: &Progress<'_>) {
             counter!("dunlin_retries_total", "code" => (*code).to_owned()).increment(1);
         }
         Progress::Reconnecting { .. } => counter!("dunlin_reconnects_total").increment(1),
-        Progress::WaitingForLock { waited, .. } => {
-            gauge!("dunlin_lock_waiting_seconds").set(waited.as_secs_f64());
-        }
-        Progress::Planned { .. } => gauge!("dunlin_lock_waiting_seconds").set(0.0),
         _ => {}
     }
 }
 
 /// A run has come to its end.
 pub(crate) fn ran(report: &Report) {
-    gauge!("dunlin_lock_waiting_seconds").set(0.0);
     histogram!("dunlin_lock_wait_seconds").record(report.waited().as_secs_f64());
     histogram!("dunlin_run_duration_seconds").record(report.took().as_secs_f64());
 }
@@ -41,6 +36,8 @@ pub(crate) fn stands(snapshot: &Snapshot) {
     gauge!("dunlin_failed").set(if snapshot.phase == Phase::Failed { 1.0 } else { 0.0 });
     gauge!("dunlin_migrations_applied").set(number(applied));
     gauge!("dunlin_migrations_pending").set(number(pending));
+    let waiting = snapshot.lock.as_ref().map_or(0.0, |lock| lock.waited.as_secs_f64());
+    gauge!("dunlin_lock_waiting_seconds").set(waiting);
     gauge!("dunlin_start_duration_seconds").set(snapshot.took.as_secs_f64());
 }
 

@@ -21,7 +21,8 @@ async fn all_observers_are_told_and_a_plan_comes_before_its_migrations() {
     let mut client = database.connect().await.unwrap();
     let told = [Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new()))];
     let mut migrator = Migrator::new(texts(&["CREATE TABLE a (id int)", "CREATE TABLE b (id int)"]));
-    for lines in told.iter().cloned() {
+    for lines in &told {
+        let lines = Arc::clone(lines);
         migrator = migrator.on_progress(move |progress| {
             let line = match progress {
                 Progress::Planned { plan, .. } => format!("{} planned", plan.steps().len()),

@@ -5,6 +5,8 @@ mod backfills;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod pools;
+#[cfg(test)]
 mod readiness;
 #[cfg(test)]
 mod shutdown;

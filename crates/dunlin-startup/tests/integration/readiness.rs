@@ -138,7 +138,7 @@ async fn a_start_that_takes_too_long_is_ready_all_the_same_or_fails_as_it_was_to
 }
 
 #[tokio::test]
-async fn nothing_to_do_asks_the_server_once_and_readiness_never() {
+async fn who_asks_whether_it_is_ready_asks_no_server() {
     let database = database().await;
     let migrator = || Migrator::new(texts(&["CREATE TABLE a (id int)"]));
     Startup::new(connect(&database), migrator()).start().wait_ready().await.unwrap();
