@@ -88,6 +88,12 @@ pub struct Location {
 }
 
 impl Location {
+    /// A place in a file: line and column from 1.
+    #[must_use]
+    pub fn new(file: impl Into<String>, line: u32, column: u32) -> Self {
+        Self { file: file.into(), line, column }
+    }
+
     /// The file's path, relative to the crate that embeds it.
     #[must_use]
     pub fn file(&self) -> &str {
