@@ -182,10 +182,10 @@ CREATE TABLE public.utterances (
     content text NOT NULL,
     spoken_at timestamp with time zone DEFAULT now() NOT NULL,
     words integer NOT NULL,
+    CONSTRAINT utterances_are_counted CHECK (((words IS NOT NULL) AND (words >= 0))),
     CONSTRAINT utterances_have_a_content CHECK ((content <> ''::text)),
     CONSTRAINT utterances_have_a_speaker CHECK ((speaker <> ''::text)),
-    CONSTRAINT utterances_position_check CHECK (("position" > 0)),
-    CONSTRAINT utterances_words CHECK ((words >= 0))
+    CONSTRAINT utterances_position_check CHECK (("position" > 0))
 );
 
 

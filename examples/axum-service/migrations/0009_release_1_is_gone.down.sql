@@ -1,6 +1,8 @@
+ALTER TABLE utterances ALTER words SET DEFAULT -1;
+
 CREATE FUNCTION forget_words() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.words := NULL;
+    NEW.words := -1;
     RETURN NEW;
 END
 $$;

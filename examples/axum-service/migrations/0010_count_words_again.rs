@@ -20,7 +20,7 @@ impl Backfill for Migration {
     type Change = Counted;
 
     fn source(&self) -> Source {
-        Source::table("utterances").remaining("words IS NULL")
+        Source::table("utterances").remaining("words < 0")
     }
 
     fn settings(&self) -> Settings {

@@ -97,7 +97,9 @@ pub(crate) async fn read(
         let content: String = row.try_get("content")?;
         // What release 1 has written has not been counted yet.
         let counted: Option<i32> = row.try_get("words")?;
-        let words = release.counts_words().then(|| counted.unwrap_or_else(|| count_words(&content)));
+        let words = release
+            .counts_words()
+            .then(|| counted.filter(|words| *words >= 0).unwrap_or_else(|| count_words(&content)));
         utterances.push(Utterance {
             id: row.try_get("id")?,
             position: row.try_get("position")?,

@@ -1,9 +1,11 @@
 //! `cargo run -p axum-service` upgrades three replicas under load and takes them back, on a PostgreSQL of its own. `serve` is the service.
 
 mod cli;
+mod repeat;
 mod screen;
 mod serve;
 mod story;
+mod terminate;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -18,7 +20,13 @@ async fn main() -> ExitCode {
     let Cli { data, command } = Cli::parse();
     let outcome = match command {
         Some(Command::Serve(replica)) => serve::serve(replica).await,
-        _ => story::tell(Screen::new(), data.rows).await,
+        Some(Command::Repeat { times, data, kill }) => {
+            repeat::repeat(Screen::new(), times, data.rows, kill).await
+        }
+        Some(Command::Terminate { times, seed, data }) => {
+            terminate::terminate(Screen::new(), times, seed, data.rows).await
+        }
+        None => story::tell(Screen::new(), data.rows).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

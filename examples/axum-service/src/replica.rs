@@ -1,4 +1,3 @@
-use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -116,20 +115,22 @@ impl Replica {
     }
 }
 
-/// Comes back when the process is told to end: SIGTERM, or ctrl-c.
-pub async fn terminated() {
+/// What comes back when the process is told to end: SIGTERM, or ctrl-c. Signals are seen from this call on.
+///
+/// # Errors
+///
+/// If the system does not tell of signals.
+pub fn terminated() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    let terminated = async {
-        use tokio::signal::unix::{SignalKind, signal};
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => drop(signals.recv().await),
-            Err(_) => pending().await,
+    let mut signals = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    Ok(async move {
+        #[cfg(unix)]
+        let terminated = signals.recv();
+        #[cfg(not(unix))]
+        let terminated = std::future::pending::<Option<()>>();
+        tokio::select! {
+            _ = terminated => {}
+            _ = tokio::signal::ctrl_c() => {}
         }
-    };
-    #[cfg(not(unix))]
-    let terminated = pending();
-    tokio::select! {
-        () = terminated => {}
-        () = async { if tokio::signal::ctrl_c().await.is_err() { pending().await } } => {}
-    }
+    })
 }

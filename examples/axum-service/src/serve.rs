@@ -14,13 +14,14 @@ pub(crate) async fn serve(options: Serve) -> Result<(), BoxError> {
     let Serve { database_url, release, name, port, attached } = options;
     // What could not be read has a password in it.
     let database = database_url.parse().map_err(|_| "DATABASE_URL is not a connection string")?;
+    let terminated = terminated()?;
     let replica = Replica::bind(release, &name, port, database).await?;
     // Whoever has started it may not be there to read it any more.
     let _ = writeln!(io::stdout(), "listening on {}", replica.address()?);
 
     let told_to_end = async {
         tokio::select! {
-            () = terminated() => {}
+            () = terminated => {}
             () = input_ends(), if attached => {}
         }
     };

@@ -157,6 +157,11 @@ impl Process {
         Ok(kill_process(pid, Signal::TERM)?)
     }
 
+    /// Ends its input, as it ends when the program is gone that has started it.
+    pub fn let_go(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

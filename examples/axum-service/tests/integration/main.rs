@@ -8,5 +8,7 @@
 )]
 
 mod migrations;
+mod program;
+mod replicas;
 mod requests;
 mod support;
