@@ -34,6 +34,7 @@ mod backfill;
 mod boot;
 mod copies;
 mod fresh;
+mod page;
 mod probes;
 mod replicas;
 mod stall;

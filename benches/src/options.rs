@@ -30,10 +30,12 @@ pub enum Section {
     Writers,
     /// Requests to a service that migrates.
     Probes,
+    /// The page of a start.
+    Page,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 10] = [
+    const ALL: [(&'static str, Self); 11] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
@@ -44,6 +46,7 @@ impl Section {
         ("backfill", Self::Backfill),
         ("writers", Self::Writers),
         ("probes", Self::Probes),
+        ("page", Self::Page),
     ];
 }
 
@@ -62,7 +65,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `writers`, `probes`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `writers`, `probes`, `page`, `--quick`"
                     )
                     .into());
                 }
@@ -81,7 +84,12 @@ impl Options {
             || !self.sections.iter().all(|section| {
                 matches!(
                     section,
-                    Section::Fresh | Section::Copies | Section::Backfill | Section::Writers | Section::Probes
+                    Section::Fresh
+                        | Section::Copies
+                        | Section::Backfill
+                        | Section::Writers
+                        | Section::Probes
+                        | Section::Page
                 )
             })
     }
