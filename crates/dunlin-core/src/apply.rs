@@ -66,7 +66,7 @@ impl Run<'_> {
             let done = self.report.done.len().saturating_sub(before);
             left = left.get(done..).unwrap_or_default();
             if done > 0 {
-                self.end_each().await?;
+                self.end_each(|_| true).await?;
             }
             let Some(task) = left.first() else { return Ok(()) };
             match attempt {

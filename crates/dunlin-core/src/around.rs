@@ -1,5 +1,7 @@
 //! Calling the hooks of a run, each as often as it should be, however many connections the run takes.
 
+use std::time::Duration;
+
 use crate::connect::Connect;
 use crate::history_sql::RunName;
 use crate::plan::{Plan, Step};
@@ -16,8 +18,8 @@ pub(crate) struct Around {
     run: usize,
     /// Whether everything that the run requires was found to be met.
     pub(crate) is_checked: bool,
-    /// The migration that is under way.
-    each: Option<Each>,
+    /// The migrations that are under way. More than one where a failover has taken back what was done before.
+    each: Vec<Each>,
 }
 
 /// What the hooks of a migration have been told.
@@ -37,7 +39,7 @@ impl Around {
 
     /// Whether a hook waits to hear how something has ended.
     fn is_open(&self) -> bool {
-        self.run > 0 || self.each.is_some()
+        self.run > 0 || !self.each.is_empty()
     }
 
     /// Tells all who wait for it that the run has failed, the last one first. Once: nobody waits afterwards.
@@ -50,9 +52,8 @@ impl Around {
     ) {
         let Some(plan) = &self.plan else { return };
         let cx = context(plan, migrator, connect, name);
-        if let Some(Each { index, told }) = self.each.take()
-            && let Some(step) = plan.steps.get(index)
-        {
+        for Each { index, told } in std::mem::take(&mut self.each).into_iter().rev() {
+            let Some(step) = plan.steps.get(index) else { continue };
             let cx = MigrationHookContext { run: cx, step, number: index.saturating_add(1) };
             for hook in migrator.hooks.each.iter().take(told).rev() {
                 hook.failed(&cx, error).await;
@@ -81,7 +82,7 @@ impl Run<'_> {
             match hook.before(&cx).await {
                 Ok(()) => self.around.run = number.saturating_add(1),
                 Err(error) if Stopped::is_in(&*error) => return Err(Error::stopped(next)),
-                Err(error) => return Err(told(Error::hook_of_run(HookPoint::Before, error))),
+                Err(error) => return Err(tell(Error::hook_of_run(HookPoint::Before, error))),
             }
         }
         Ok(())
@@ -90,7 +91,7 @@ impl Run<'_> {
     /// Calls what is called when everything is committed, the last one first. A hook that fails is the failure of those around
     /// it.
     pub(crate) async fn end(&mut self) -> Result<(), Error> {
-        self.end_each().await?;
+        self.end_each(|_| false).await?;
         let migrator = self.migrator;
         while let Some(number) = self.around.run.checked_sub(1) {
             let report = self.report_so_far();
@@ -99,58 +100,70 @@ impl Run<'_> {
             let Some(hook) = migrator.hooks.run.get(number) else { return Ok(()) };
             let outcome = hook.after(&cx, &report).await;
             self.around.run = number;
-            outcome.map_err(|error| told(Error::hook_of_run(HookPoint::After, error)))?;
+            outcome.map_err(|error| tell(Error::hook_of_run(HookPoint::After, error)))?;
         }
         Ok(())
     }
 
     /// Calls what is called before a migration, unless it was for an earlier try.
     pub(crate) async fn begin_each(&mut self, step: &Step) -> Result<(), Error> {
-        let migrator = self.migrator;
-        let Some(plan) = self.around.plan.as_ref().filter(|_| !migrator.hooks.each.is_empty()) else {
+        let hooks = &self.migrator.hooks;
+        let Some(plan) = self.around.plan.as_ref().filter(|_| !hooks.each.is_empty()) else {
             return Ok(());
         };
-        let is_it = |it: &Step| (&it.id, it.direction) == (&step.id, step.direction);
-        let Some((index, step)) = plan.steps.iter().enumerate().find(|(_, it)| is_it(it)) else {
+        let Some((index, step)) = plan.steps.iter().enumerate().find(|(_, it)| is_same(it, step)) else {
             return Ok(());
         };
-        if self.around.each.is_some_and(|each| each.index == index) {
+        if self.around.each.iter().any(|each| each.index == index) {
             return Ok(());
         }
-        let connect = self.connector();
-        let run = context(plan, migrator, connect, &self.name);
+        let run = context(plan, self.migrator, self.connector(), &self.name);
         let cx = MigrationHookContext { run, step, number: index.saturating_add(1) };
-        let mut each = Each { index, told: 0 };
-        self.around.each = Some(each);
-        for hook in &migrator.hooks.each {
-            match hook.before(&cx).await {
-                Ok(()) => {
-                    each.told = each.told.saturating_add(1);
-                    self.around.each = Some(each);
-                }
-                Err(error) if Stopped::is_in(&*error) => return Err(Error::stopped(Some(step.id.clone()))),
-                Err(error) => return Err(told(Error::hook_of_each(step, HookPoint::Before, error))),
+        let mut told = 0_usize;
+        let mut outcome = Ok(());
+        for hook in &hooks.each {
+            outcome = hook.before(&cx).await;
+            if outcome.is_err() {
+                break;
             }
+            told = told.saturating_add(1);
         }
-        Ok(())
+        self.around.each.push(Each { index, told });
+        outcome.map_err(|error| match Stopped::is_in(&*error) {
+            true => Error::stopped(Some(step.id.clone())),
+            false => tell(Error::hook_of_each(step, HookPoint::Before, error)),
+        })
     }
 
-    /// Calls what is called after the migration that is under way, if it is recorded.
-    pub(crate) async fn end_each(&mut self) -> Result<(), Error> {
+    /// Calls what is called after migrations that were under way: those that this run has recorded, and those that are not left to
+    /// be done, which others have recorded after it had lost its connection.
+    pub(crate) async fn end_each(&mut self, is_left: impl Fn(&Step) -> bool) -> Result<(), Error> {
         let migrator = self.migrator;
-        let (Some(plan), Some(each)) = (&self.around.plan, self.around.each) else { return Ok(()) };
-        let Some(step) = plan.steps.get(each.index) else { return Ok(()) };
-        let is_it = |done: &&Done| (done.id(), done.direction()) == (&step.id, step.direction);
-        let Some(done) = self.report.done.iter().rev().find(is_it) else { return Ok(()) };
         let connect = self.connector();
+        let Some(plan) = &self.around.plan else { return Ok(()) };
         let run = context(plan, migrator, connect, &self.name);
-        let cx = MigrationHookContext { run, step, number: each.index.saturating_add(1) };
-        for (number, hook) in migrator.hooks.each.iter().enumerate().take(each.told).rev() {
-            let outcome = hook.after(&cx, done.took()).await;
-            self.around.each = Some(Each { told: number, ..each });
-            outcome.map_err(|error| told(Error::hook_of_each(step, HookPoint::After, error)))?;
+        let mut place = 0;
+        while let Some(&Each { index, told }) = self.around.each.get(place) {
+            let Some(step) = plan.steps.get(index) else { return Ok(()) };
+            let is_it = |done: &&Done| (done.id(), done.direction()) == (&step.id, step.direction);
+            let took = match self.report.done.iter().rev().find(is_it) {
+                Some(done) => done.took(),
+                None if is_left(step) => {
+                    place = place.saturating_add(1);
+                    continue;
+                }
+                None => Duration::ZERO,
+            };
+            let cx = MigrationHookContext { run, step, number: index.saturating_add(1) };
+            for (number, hook) in migrator.hooks.each.iter().enumerate().take(told).rev() {
+                let outcome = hook.after(&cx, took).await;
+                if let Some(each) = self.around.each.get_mut(place) {
+                    each.told = number;
+                }
+                outcome.map_err(|error| tell(Error::hook_of_each(step, HookPoint::After, error)))?;
+            }
+            self.around.each.remove(place);
         }
-        self.around.each = None;
         Ok(())
     }
 
@@ -184,8 +197,13 @@ fn context<'a>(
     RunContext { plan, migrator, connect, run_id: &name.id }
 }
 
+/// Whether a step of the plan as it was first is one of the plan as it is now.
+pub(crate) fn is_same(first: &Step, now: &Step) -> bool {
+    (&first.id, first.direction) == (&now.id, now.direction)
+}
+
 /// An error of a hook's is in the log of whoever looks there first.
-fn told(error: Error) -> Error {
+fn tell(error: Error) -> Error {
     tracing::error!(%error, "a hook failed");
     error
 }

@@ -23,8 +23,9 @@ pub trait MigrationHook: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Called under the lock when the migration is committed and recorded; `took` is how long it took on the server. After a lost
-    /// connection with nothing left to do there is no lock.
+    /// Called under the lock when the migration is committed and recorded; `took` is how long it took on the server, and
+    /// zero where another replica has done it after this one had lost its connection. After that, with nothing left to do, there is no
+    /// lock.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryRow};
 use tracing::Instrument as _;
 
-use crate::around::Around;
+use crate::around::{self, Around};
 use crate::connect::Connect;
 use crate::history::Record;
 use crate::history_sql::{Facts, RunName, done_of};
@@ -214,6 +214,7 @@ impl<'a> Run<'a> {
         self.report.already = self.already(self.known(records));
         self.report.state = plan.state();
         self.missing = migrator.sql.create(&facts);
+        self.end_each(|step| plan.steps.iter().any(|left| around::is_same(step, left))).await?;
         if plan.is_empty() {
             if facts.history && facts.read_only.is_none() {
                 self.mend_digest().await?;

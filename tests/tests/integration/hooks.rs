@@ -357,16 +357,21 @@ async fn wherever_a_connection_is_cut_each_call_comes_once() {
     assert!(cuts > 10, "{cuts}");
 }
 
+/// Ends the session that has the migration lock.
+async fn end_runner(other: &Client) -> Result<(), BoxError> {
+    let holder = "SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
+         WHERE l.locktype = 'advisory' AND d.datname = current_database()";
+    assert_eq!(other.query(holder, &[]).await?.len(), 1);
+    Ok(())
+}
+
 /// Ends the connection that works and does its work elsewhere, while it waits.
 struct TakesOver(Config, MigrationSet);
 
 #[async_trait::async_trait]
 impl RunHook for TakesOver {
     async fn before(&self, cx: &RunContext<'_>) -> Result<(), BoxError> {
-        let other = cx.connect().await?;
-        let holder = "SELECT pg_terminate_backend(l.pid, 10000) FROM pg_locks AS l JOIN pg_database AS d ON d.oid = l.database \
-             WHERE l.locktype = 'advisory' AND d.datname = current_database()";
-        assert_eq!(other.query(holder, &[]).await?.len(), 1);
+        end_runner(&*cx.connect().await?).await?;
         dunlin::migrate(&self.0, NoTls, &Migrator::new(self.1.clone())).await?;
         Ok(())
     }
@@ -382,6 +387,39 @@ async fn a_run_whose_work_others_have_done_ends_for_its_hooks() {
     let report = migrate(&database, &migrator).await.unwrap();
     assert_eq!((report.applied().count(), report.already_applied()), (0, 2));
     assert_eq!(calls.all(), ["a before 2", "a after 0 current"]);
+}
+
+/// The same before the migration 2, of which others then do no more than that.
+struct TakesOverIn(Config, Calls);
+
+#[async_trait::async_trait]
+impl MigrationHook for TakesOverIn {
+    async fn before(&self, cx: &MigrationHookContext<'_>) -> Result<(), BoxError> {
+        if cx.id().version() == 2 {
+            end_runner(&*cx.connect().await?).await?;
+            dunlin::migrate(&self.0, NoTls, &Migrator::new(numbered(2))).await?;
+        }
+        Ok(())
+    }
+
+    async fn after(&self, cx: &MigrationHookContext<'_>, took: Duration) -> Result<(), BoxError> {
+        self.1.add(format!("after {} {}", cx.id().version(), took > Duration::ZERO));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_others_have_done_ends_for_its_hooks() {
+    for (count, expected) in
+        [(2, &["after 1 true", "after 2 false"][..]), (3, &["after 1 true", "after 2 false", "after 3 true"])]
+    {
+        let database = database().await;
+        let calls = Calls::default();
+        let hook = TakesOverIn(database.config(), calls.clone());
+        let report = migrate(&database, &Migrator::new(numbered(count)).around_each(hook)).await.unwrap();
+        assert_eq!(report.applied().count(), expected.len() - 1);
+        assert_eq!(calls.all(), expected);
+    }
 }
 
 /// Counts the advisory locks of the database through another connection.
