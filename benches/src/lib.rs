@@ -34,6 +34,8 @@ mod backfill;
 mod boot;
 mod copies;
 mod fresh;
+mod page;
+mod probes;
 mod replicas;
 mod stall;
 mod suite;

@@ -1,4 +1,4 @@
-//! `cargo run --release -p benches [boot] [apply] [disk] [replicas] [stall] [fresh] [copies] [backfill] [--quick]`: dunlin against the database alone.
+//! `cargo run --release -p benches [boot] [apply] [disk] [replicas] [stall] [fresh] [copies] [backfill] [writers] [probes] [page] [--quick]`: dunlin against the database alone.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this program is for")]
 
 use benches::{Failure, Options, run};

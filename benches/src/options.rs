@@ -28,10 +28,14 @@ pub enum Section {
     Backfill,
     /// An application that writes meanwhile.
     Writers,
+    /// Requests to a service that migrates.
+    Probes,
+    /// The page of a start.
+    Page,
 }
 
 impl Section {
-    const ALL: [(&'static str, Self); 9] = [
+    const ALL: [(&'static str, Self); 11] = [
         ("boot", Self::Boot),
         ("apply", Self::Apply),
         ("disk", Self::Disk),
@@ -41,6 +45,8 @@ impl Section {
         ("copies", Self::Copies),
         ("backfill", Self::Backfill),
         ("writers", Self::Writers),
+        ("probes", Self::Probes),
+        ("page", Self::Page),
     ];
 }
 
@@ -59,7 +65,7 @@ impl Options {
                 (_, Some((_, section))) => options.sections.push(*section),
                 _ => {
                     return Err(format!(
-                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `writers`, `--quick`"
+                        "{arg}: try `boot`, `apply`, `disk`, `replicas`, `stall`, `fresh`, `copies`, `backfill`, `writers`, `probes`, `page`, `--quick`"
                     )
                     .into());
                 }
@@ -76,7 +82,15 @@ impl Options {
     pub(crate) fn wants_contestants(&self) -> bool {
         self.sections.is_empty()
             || !self.sections.iter().all(|section| {
-                matches!(section, Section::Fresh | Section::Copies | Section::Backfill | Section::Writers)
+                matches!(
+                    section,
+                    Section::Fresh
+                        | Section::Copies
+                        | Section::Backfill
+                        | Section::Writers
+                        | Section::Probes
+                        | Section::Page
+                )
             })
     }
 

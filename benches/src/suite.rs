@@ -2,7 +2,7 @@ use crate::arena::Arena;
 use crate::sightings::Shape;
 use crate::{
     Batch, Contestant, Dunlin, Failure, Options, Section, SelectOne, Supplier, Table, apply, backfill, boot,
-    copies, fresh, replicas, stall, writers,
+    copies, fresh, page, probes, replicas, stall, writers,
 };
 
 /// Measures dunlin and the peers that are given, tells what it is doing, and returns the table and what belongs below
@@ -66,6 +66,15 @@ pub async fn run(
         let arena = Arena::on_disk().await?;
         writers::measure(&arena, options, &mut table).await?;
         notes.push(writers::note(options));
+    }
+    if options.wants(Section::Probes) {
+        tell("asking a service that migrates whether it is ready");
+        let arena = Arena::on_disk().await?;
+        probes::measure(&arena, options, &mut table, &mut notes).await?;
+    }
+    if options.wants(Section::Page) {
+        tell("making the page of a start");
+        page::measure(options, &mut table);
     }
     if options.wants(Section::Disk) {
         tell("applying to a fresh database on disk");

@@ -50,6 +50,10 @@ impl Run<'_> {
             if self.migrator.stop.is_stopped() {
                 return Err(self.stop_before(next.id()).await);
             }
+            if !self.migrator.hooks.each.is_empty() {
+                most = 1;
+                self.begin_each(next.step).await?;
+            }
             let (before, began) = (self.report.done.len(), Instant::now());
             let attempt = match watch.filter(|_| is_blocked) {
                 Some(watch) => {
@@ -61,6 +65,9 @@ impl Run<'_> {
             };
             let done = self.report.done.len().saturating_sub(before);
             left = left.get(done..).unwrap_or_default();
+            if done > 0 {
+                self.end_each(|_| true).await?;
+            }
             let Some(task) = left.first() else { return Ok(()) };
             match attempt {
                 Ok(()) if done == 0 => return Err(Error::not_recorded(&self.migrator.history, task.id())),
@@ -173,7 +180,9 @@ impl Run<'_> {
     /// Runs migrations that each have a transaction, in as few flights as they allow. What was committed is in the
     /// report, however it ends.
     async fn transactional(&mut self, tasks: &[Task<'_>], later: &[Task<'_>]) -> Result<(), Stumble> {
-        let mut batch = Batch::new(self, tasks, later.is_empty());
+        // Hooks are called before the lock is given back.
+        let ends_the_run = later.is_empty() && !self.migrator.hooks.are_there();
+        let mut batch = Batch::new(self, tasks, ends_the_run);
         let mut upcoming = tasks.iter().skip(1);
         for task in tasks {
             if batch.has_begun() && batch.is_stopped() {

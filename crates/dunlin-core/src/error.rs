@@ -13,7 +13,7 @@ use crate::failure::{self, Failure};
 use crate::lock::{Holder, LockKey};
 use crate::plan::Direction;
 use crate::problem::{Problem, at};
-use crate::{BoxError, HistoryTable, MigrationId, MigrationSet, Report, Target};
+use crate::{BoxError, HistoryTable, HookPoint, MigrationId, MigrationSet, Report, Step, Target, Unmet};
 
 /// Why something did not work.
 ///
@@ -74,6 +74,11 @@ pub enum ErrorKind {
     Verify,
     /// A migration ended the runner's transaction.
     TransactionEnded,
+    /// A hook around the run or a migration failed ([`Migrator::around_run`](crate::Migrator::around_run),
+    /// [`Migrator::around_each`](crate::Migrator::around_each)).
+    Hook,
+    /// Something that the run [requires](crate::Migrator::requires) is not met. Nothing was done.
+    Requirement,
     /// The run was asked to [stop](crate::Stop). What was done before stays, and the next run goes on.
     Stopped,
 }
@@ -143,6 +148,8 @@ impl Error {
             | Problem::OutsideBehindPooler(_)
             | Problem::OneClientBehindPooler
             | Problem::NoConnector(_)
+            | Problem::NoConnectorForHook
+            | Problem::HooksInOneTransaction(_)
             | Problem::NoSession => ErrorKind::Unsupported,
             Problem::History { .. } => ErrorKind::History,
             Problem::ReadOnly(_) => ErrorKind::ReadOnly,
@@ -154,6 +161,8 @@ impl Error {
             Problem::Migration { .. } | Problem::Code { .. } | Problem::Backfill(_) => ErrorKind::Migration,
             Problem::Verify { .. } | Problem::Verification { .. } => ErrorKind::Verify,
             Problem::TransactionEnded { .. } => ErrorKind::TransactionEnded,
+            Problem::Hook { .. } => ErrorKind::Hook,
+            Problem::Requirement { .. } => ErrorKind::Requirement,
             Problem::Stopped { .. } => ErrorKind::Stopped,
         }
     }
@@ -173,6 +182,7 @@ impl Error {
             | Problem::OutsideTransaction(id)
             | Problem::OutsideBehindPooler(id)
             | Problem::NoConnector(id)
+            | Problem::HooksInOneTransaction(id)
             | Problem::Gate { id, .. }
             | Problem::Required { id, .. }
             | Problem::Backfill(id)
@@ -183,6 +193,7 @@ impl Error {
             Problem::Diverged(findings) => findings.first().map(Finding::id),
             Problem::Behind { first, .. } => Some(first),
             Problem::Stopped { next } => next.as_ref(),
+            Problem::Hook { step, .. } => step.as_ref().map(|(id, _)| id),
             _ => None,
         }
     }
@@ -223,6 +234,25 @@ impl Error {
     pub fn findings(&self) -> &[Finding] {
         match &self.0.problem {
             Problem::Diverged(findings) => findings,
+            _ => &[],
+        }
+    }
+
+    /// Which hook has failed, for [`ErrorKind::Hook`]: one around [`migration`](Self::migration), or around the run where that is
+    /// nothing. Its own error is the source.
+    #[must_use]
+    pub fn hook(&self) -> Option<HookPoint> {
+        match &self.0.problem {
+            Problem::Hook { point, .. } => Some(*point),
+            _ => None,
+        }
+    }
+
+    /// All requirements that are not met, for [`ErrorKind::Requirement`].
+    #[must_use]
+    pub fn unmet(&self) -> &[Unmet] {
+        match &self.0.problem {
+            Problem::Requirement { unmet, .. } => unmet,
             _ => &[],
         }
     }

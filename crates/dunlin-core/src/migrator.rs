@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::connect::{Connect, Connection};
 use crate::context::Resources;
 use crate::history_sql::HistorySql;
+use crate::hooks::Hooks;
 use crate::lock::LockKey;
 use crate::planner::Rules;
 use crate::progress::{Observers, Progress};
@@ -49,6 +50,7 @@ pub struct Migrator {
     pub(crate) resources: Resources,
     pub(crate) observer: Observers,
     pub(crate) stop: Stop,
+    pub(crate) hooks: Hooks,
     pub(crate) sql: HistorySql,
     pub(crate) key: LockKey,
     /// The digest that the history has when there is nothing to do.
@@ -77,6 +79,7 @@ impl Migrator {
             resources: Resources::default(),
             observer: Observers::default(),
             stop: Stop::default(),
+            hooks: Hooks::default(),
             sql: HistorySql::new(&history),
             key: LockKey::of(&history),
             history,
@@ -322,7 +325,8 @@ impl Migrator {
     /// [`fingerprint`](MigrationSet::fingerprint) by itself, unless [`history`](Self::history), [`role`](Self::role) or
     /// [`search_path`](Self::search_path) are not the defaults.
     ///
-    /// It does not see what [`resource`](Self::resource) brings, nor the name of the [`application`](Self::application).
+    /// It does not see what [`resource`](Self::resource) brings, what hooks do, nor the name of the
+    /// [`application`](Self::application).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let usual = HistoryTable::default();
@@ -369,6 +373,7 @@ impl fmt::Debug for Migrator {
             .field("pooler", &self.pooler)
             .field("has_direct", &self.direct.is_some())
             .field("observer", &self.observer)
+            .field("hooks", &self.hooks)
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 use crate::assess::{FindingKind, assess, state};
 use crate::history::{Record, RecordState};
+use crate::hooks::AroundEach;
 use crate::journal::Journal;
 use crate::plan::{Direction, Plan, Step};
 use crate::policy::Policies;
@@ -12,6 +13,7 @@ use crate::{Error, MigrationId, MigrationSet, Target, TransactionMode};
 pub(crate) struct Rules {
     pub(crate) policies: Policies,
     pub(crate) transaction: TransactionPolicy,
+    pub(crate) around_each: AroundEach,
 }
 
 /// Decides what a run to `target` does. Pure: it sees values only.
@@ -70,6 +72,11 @@ pub(crate) fn plan(
         && let Some(step) = steps.iter().find(|step| step.transaction == TransactionMode::None)
     {
         return Err(Error::outside_transaction(step.id.clone()));
+    }
+    if (rules.transaction, rules.around_each) == (TransactionPolicy::AllOrNothing, AroundEach::Called)
+        && let Some(step) = steps.first()
+    {
+        return Err(Error::hooks_in_one_transaction(step.id.clone()));
     }
     let state = state(set, records, &findings);
     Ok(Plan { target: target.to_string(), state, steps, findings })

@@ -7,7 +7,7 @@ use crate::error::Location;
 use crate::failure::Failure;
 use crate::lock::Holder;
 use crate::plan::Direction;
-use crate::{HistoryTable, MigrationId, Target};
+use crate::{HistoryTable, HookPoint, MigrationId, Target, Unmet};
 
 /// What can be wrong, each with its text.
 #[derive(Debug, thiserror::Error)]
@@ -122,6 +122,20 @@ pub(crate) enum Problem {
         failure: Failure,
         then: String,
     },
+    #[error("{}", hook_failed(.step, .point))]
+    Hook { step: Option<(MigrationId, Direction)>, point: HookPoint },
+    #[error(
+        "hooks around each migration can't be called with `TransactionPolicy::AllOrNothing`, which commits migration {0} with all \
+         others: use `Migrator::around_run`, or `TransactionPolicy::PerMigration`"
+    )]
+    HooksInOneTransaction(MigrationId),
+    #[error(
+        "a hook wants a connection of its own, and this run was given one client: call `dunlin::migrate` or \
+         `Migrator::run_through`, which open them"
+    )]
+    NoConnectorForHook,
+    #[error("{} of {of} requirements {} not met, nothing was done: {}", .unmet.len(), are(.unmet.len()), all(.unmet))]
+    Requirement { unmet: Vec<Unmet>, of: usize },
     #[error("the run was asked to stop{}: the next one goes on there", before(.next))]
     Stopped { next: Option<MigrationId> },
     #[error("migration {id} requires the backfill {backfill}, which {what}")]
@@ -170,6 +184,35 @@ fn before(next: &Option<MigrationId>) -> String {
         Some(next) => format!(" before migration {next} was done"),
         None => " before it had begun with a migration".to_owned(),
     }
+}
+
+fn hook_failed(step: &Option<(MigrationId, Direction)>, point: &HookPoint) -> String {
+    let what = step.as_ref().map(|(id, direction)| format!("{}migration {id}", reverting(direction)));
+    match (what, point) {
+        (None, HookPoint::Before) => {
+            "a hook before the run failed, nothing was done: mend what it says and run again".to_owned()
+        }
+        (None, HookPoint::After) => {
+            "a hook after the run failed: what the run has done stays, and no later run calls the hook for it; do by hand \
+             what it was to do"
+                .to_owned()
+        }
+        (Some(what), HookPoint::Before) => {
+            format!("a hook before {what} failed, which was not begun: mend what it says and run again")
+        }
+        (Some(what), HookPoint::After) => format!(
+            "a hook after {what} failed: the migration is done and stays, and no later run calls the hook for it; do by hand \
+             what it was to do, and run again to go on"
+        ),
+    }
+}
+
+fn are(count: usize) -> &'static str {
+    if count == 1 { "is" } else { "are" }
+}
+
+fn all(unmet: &[Unmet]) -> String {
+    unmet.iter().map(Unmet::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn list(files: &[String]) -> String {

@@ -133,7 +133,7 @@ async fn endure_with(
     loop {
         let connection = match reach(migrator, connect, &mut trip).await {
             Ok(connection) => connection,
-            Err(error) => return Err(error.after(trip.report)),
+            Err(error) => return Err(trip.fail(migrator, Some(connect), error).await),
         };
         let done = trip.report.done.len();
         let outcome;
@@ -159,9 +159,9 @@ async fn endure_with(
         }
         let pause = jitter.again();
         if error.kind() != ErrorKind::Connection || losses >= MOST_LOSSES || trip.patience < pause {
-            return Err(error.after(trip.report));
+            return Err(trip.fail(migrator, Some(connect), error).await);
         }
-        trip.is_resumed |= trip.was_applying || !trip.report.done.is_empty();
+        trip.is_resumed |= trip.was_applying || !trip.report.done.is_empty() || trip.around.has_begun();
         pass(migrator, &mut trip, &error, pause).await;
     }
 }

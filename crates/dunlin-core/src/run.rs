@@ -9,6 +9,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Error as PgError, SimpleQueryRow};
 use tracing::Instrument as _;
 
+use crate::around::{self, Around};
 use crate::connect::Connect;
 use crate::history::Record;
 use crate::history_sql::{Facts, RunName, done_of};
@@ -40,6 +41,8 @@ pub(crate) struct Trip {
     pub(crate) is_resumed: bool,
     /// Whether a migration was under way when it ended.
     pub(crate) was_applying: bool,
+    /// What its hooks have been told.
+    pub(crate) around: Around,
 }
 
 impl Trip {
@@ -51,7 +54,20 @@ impl Trip {
             has_connected: false,
             is_resumed: false,
             was_applying: false,
+            around: Around::default(),
         }
+    }
+
+    /// The error that the run ends with, which hooks hear of that have not yet.
+    pub(crate) async fn fail(
+        &mut self,
+        migrator: &Migrator,
+        connect: Option<&dyn Connect>,
+        error: Error,
+    ) -> Error {
+        let error = error.after(std::mem::replace(&mut self.report, Report::new()));
+        self.around.fail(migrator, connect, &self.name, &error).await;
+        error
     }
 }
 
@@ -81,6 +97,7 @@ pub(crate) struct Run<'a> {
     pub(crate) missing: Vec<String>,
     pub(crate) name: RunName,
     pub(crate) spans: Spans,
+    pub(crate) around: Around,
 }
 
 /// What has to be done while the lock is held.
@@ -92,7 +109,7 @@ pub(crate) enum Work {
 
 impl<'a> Run<'a> {
     fn new(migrator: &'a Migrator, wire: Wire<'a>, connect: Option<&'a dyn Connect>, trip: Trip) -> Self {
-        let Trip { name, report, patience, is_resumed, .. } = trip;
+        let Trip { name, report, patience, is_resumed, around, .. } = trip;
         Self {
             migrator,
             wire,
@@ -111,6 +128,7 @@ impl<'a> Run<'a> {
             released: None,
             name,
             spans: Spans::default(),
+            around,
         }
     }
 
@@ -132,8 +150,8 @@ impl<'a> Run<'a> {
         let outcome = self.boot(work).await;
         self.report.flights = self.report.flights.saturating_add(self.wire.flights());
         self.report.took = self.report.took.saturating_add(self.wire.took());
-        let Self { name, report, patience, is_resumed, is_applying: was_applying, .. } = self;
-        (Trip { name, report, patience, has_connected: true, is_resumed, was_applying }, outcome)
+        let Self { name, report, patience, is_resumed, is_applying: was_applying, around, .. } = self;
+        (Trip { name, report, patience, has_connected: true, is_resumed, was_applying, around }, outcome)
     }
 
     async fn boot(&mut self, work: Work) -> Result<(), Error> {
@@ -141,17 +159,20 @@ impl<'a> Run<'a> {
             && let Some(state) = self.nothing_to_do(target, looked).await?
         {
             self.report.state = state;
-            return Ok(());
+            return self.end().await;
         }
         if !self.lock(&work).instrument(tracing::info_span!("dunlin.lock")).await? {
             self.report.state = State::Current;
             self.settle().await?;
             self.report.already = self.already(self.migrator.set.len());
-            return Ok(());
+            return self.end().await;
         }
         match self.under_lock(work).await {
             Ok(()) => self.release().await,
-            Err(error) => Err(self.abandon(error).await),
+            Err(error) => {
+                let error = self.tell_hooks(error).await;
+                Err(self.abandon(error).await)
+            }
         }
     }
 
@@ -193,12 +214,12 @@ impl<'a> Run<'a> {
         self.report.already = self.already(self.known(records));
         self.report.state = plan.state();
         self.missing = migrator.sql.create(&facts);
+        self.end_each(|step| plan.steps.iter().any(|left| around::is_same(step, left))).await?;
         if plan.is_empty() {
-            return if facts.history && facts.read_only.is_none() {
-                self.mend_digest().await
-            } else {
-                Ok(())
-            };
+            if facts.history && facts.read_only.is_none() {
+                self.mend_digest().await?;
+            }
+            return self.end().await;
         }
         if let Some(why) = facts.read_only {
             return Err(Error::read_only(why));
@@ -208,18 +229,26 @@ impl<'a> Run<'a> {
         {
             return Err(Error::outside_behind_pooler(step.id.clone()));
         }
+        if let Work::Migrate(..) = work {
+            migrator.observer.notify(Progress::Planned { plan: &plan });
+            self.preflight(&plan).await?;
+            self.begin(&plan).await?;
+        }
         tracing::info!(steps = plan.steps().len(), "migrating");
         self.is_applying = true;
         let outcome = match work {
-            Work::Migrate(..) => {
-                migrator.observer.notify(Progress::Planned { plan: &plan });
-                self.apply(&plan, records).await
-            }
+            Work::Migrate(..) => self.apply(&plan, records).await,
             Work::Stamp(_) => self.stamp(&plan).await,
         };
         self.report.state = self.ledger.state(&migrator.set);
         self.is_applying = outcome.is_err();
-        outcome
+        outcome?;
+        self.end().await
+    }
+
+    /// Where other connections come from.
+    pub(crate) fn connector(&self) -> Option<&'a dyn Connect> {
+        self.migrator.direct.as_deref().or(self.connect)
     }
 
     /// After a lost connection: reads what this run has done without having heard of it. The outcome is read, never

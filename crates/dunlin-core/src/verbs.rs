@@ -52,11 +52,11 @@ impl Migrator {
         let trip = Trip::new(self);
         let span = spans::run(self, &trip.name);
         let running = Run::on(wire, None, self, work, trip).instrument(span.clone());
-        let (Trip { report, .. }, outcome) = running.await;
+        let (mut trip, outcome) = running.await;
         undo.disarm();
         let outcome = match outcome {
-            Ok(()) => Ok(report),
-            Err(error) => Err(error.after(report)),
+            Ok(()) => Ok(trip.report),
+            Err(error) => Err(trip.fail(self, self.direct.as_deref(), error).await),
         };
         spans::end_run(&span, &outcome);
         outcome

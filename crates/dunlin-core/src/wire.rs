@@ -40,6 +40,11 @@ impl<'a> Wire<'a> {
     /// Sends one message and returns its rows. One flight.
     pub(crate) async fn rows(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
         self.count_flight();
+        self.uncounted_rows(sql).await
+    }
+
+    /// The same, for a message that belongs to a flight which is counted elsewhere.
+    pub(crate) async fn uncounted_rows(&self, sql: &str) -> Result<Vec<SimpleQueryRow>, Error> {
         rows(self.client.simple_query_raw(sql).await?).await
     }
 

@@ -54,13 +54,8 @@ impl Log {
             Progress::Gated { id, backfill, .. } => {
                 self.add("gated", Some(id), Some(format!("it requires the backfill {backfill}")));
             }
-            Progress::Finished { id, direction, took, .. } => {
-                let what = match direction {
-                    Direction::Up => "applied",
-                    Direction::Down => "reverted",
-                };
-                self.add(what, Some(id), Some(format!("in {took:.1?}")));
-            }
+            Progress::Finished { id, direction: Direction::Up, .. } => self.add("applied", Some(id), None),
+            Progress::Finished { id, direction: Direction::Down, .. } => self.add("reverted", Some(id), None),
             Progress::Reconnecting { .. } => self.add("reconnecting", None, None),
             Progress::Retrying { id, code, blockers, .. } => {
                 let by: Vec<_> = blockers.iter().map(ToString::to_string).collect();

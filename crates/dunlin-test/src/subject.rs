@@ -70,7 +70,7 @@ impl From<&MigrationSet> for Subject {
 /// Without what leads to the service's own database.
 impl From<&Migrator> for Subject {
     fn from(migrator: &Migrator) -> Self {
-        Self(Of::Migrator(Box::new(migrator.clone().without_pooler())))
+        Self(Of::Migrator(Box::new(migrator.clone().without_pooler().without_hooks())))
     }
 }
 

@@ -147,6 +147,35 @@
 //! A service that leaves migrating to somebody else asks [`Migrator::ensure_current`], and may run the verify scripts with
 //! [`Migrator::verify_read_only`]: SELECT is all that it needs.
 //!
+//! # Before and after
+//!
+//! [`Migrator::requires`] says what has to be true before anything runs, and all that is not is told at once. Hooks are called around a
+//! run ([`Migrator::around_run`]) and around each migration ([`Migrator::around_each`]), under the lock, and only where there is
+//! something to do.
+//!
+//! ```no_run
+//! # fn f(set: dunlin::MigrationSet) -> dunlin::Migrator {
+//! use dunlin::requirement::{Extension, Privilege, ServerVersion};
+//! use dunlin::{BoxError, Migrator, RunContext, RunHook};
+//!
+//! struct Backup;
+//!
+//! #[async_trait::async_trait]
+//! impl RunHook for Backup {
+//!     async fn before(&self, cx: &RunContext<'_>) -> Result<(), BoxError> {
+//!         let made = tokio::process::Command::new("backup-orders").arg(cx.run_id()).status().await?;
+//!         if made.success() { Ok(()) } else { Err("there is no backup".into()) }
+//!     }
+//! }
+//!
+//! Migrator::new(set)
+//!     .requires(ServerVersion::at_least(15))
+//!     .requires(Extension::available("pg_trgm"))
+//!     .requires(Privilege::create_on_schema("app"))
+//!     .around_run(Backup)
+//! # }
+//! ```
+//!
 //! # A service that answers while it migrates
 //!
 //! A migration that runs before the port opens gets a service killed by whoever asks whether it is alive. `dunlin-startup` runs it in a task

@@ -31,6 +31,8 @@ mod flights;
 #[cfg(test)]
 mod fresh;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod outside;
 #[cfg(test)]
 mod policies;
@@ -40,6 +42,8 @@ mod poolers;
 mod progress;
 #[cfg(test)]
 mod reconnect;
+#[cfg(test)]
+mod requirements;
 #[cfg(test)]
 mod roles;
 #[cfg(test)]

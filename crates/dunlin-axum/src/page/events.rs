@@ -48,10 +48,10 @@ fn list(events: &[&Event]) -> Markup {
 
 fn tone(what: &str) -> Tone {
     match what {
-        "applied" | "verified" | "done" | "ready" => Tone::Good,
+        "applied" => Tone::Good,
         "failed" => Tone::Bad,
-        "retrying" | "reverted" | "reconnecting" => Tone::Notable,
-        "waiting" | "running" | "started" => Tone::Busy,
+        "reverted" | "retrying" | "reconnecting" | "over budget" | "cut off" => Tone::Notable,
+        "waiting" | "running" => Tone::Busy,
         _ => Tone::Quiet,
     }
 }

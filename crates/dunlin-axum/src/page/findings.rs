@@ -8,12 +8,14 @@ pub(crate) const ID: &str = "findings";
 
 /// How the history and the program differ, and why the history could not be read.
 pub(crate) fn findings(snapshot: &Snapshot) -> Markup {
-    if snapshot.findings.is_empty() && snapshot.unread.is_none() {
+    // What the verdict says need not be said again.
+    let unread = snapshot.unread.as_ref().filter(|why| snapshot.reason.as_ref() != Some(*why));
+    if snapshot.findings.is_empty() && unread.is_none() {
         return nothing(ID);
     }
     let content = html! {
         ul.findings {
-            @if let Some(why) = &snapshot.unread {
+            @if let Some(why) = unread {
                 li { (Tone::Notable.sign()) span { "The history could not be read: " (text::sentence(why)) } }
             }
             @for finding in &snapshot.findings {

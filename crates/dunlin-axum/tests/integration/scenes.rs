@@ -13,8 +13,9 @@ use dunlin_startup::{
 type Scene = (&'static str, fn() -> Snapshot);
 
 /// Names with the snapshots that they stand for.
-pub(crate) const ALL: [Scene; 10] = [
+pub(crate) const ALL: [Scene; 11] = [
     ("fresh", fresh),
+    ("server", server),
     ("migrating", migrating),
     ("lock", lock),
     ("failed", failed),
@@ -46,6 +47,19 @@ pub(crate) fn fresh() -> Snapshot {
     let mut snapshot = begun(Phase::Starting, "looking at the database");
     snapshot.steps = steps(0);
     snapshot.took = Duration::from_millis(84);
+    snapshot
+}
+
+/// Nobody answers.
+pub(crate) fn server() -> Snapshot {
+    let why = "can't connect: connection refused";
+    let mut snapshot = begun(Phase::WaitingForServer, why);
+    snapshot.steps = steps(0);
+    snapshot.took = Duration::from_millis(64_000);
+    snapshot.unread = Some("there was no answer within 2 s".to_owned());
+    let mut event = Event::new(snapshot.started_at, "waiting");
+    event.detail = Some(why.to_owned());
+    snapshot.events.push(event);
     snapshot
 }
 

@@ -160,6 +160,27 @@ impl Error {
         Self::new(Problem::Stopped { next })
     }
 
+    pub(crate) fn no_connector_for_hook() -> Self {
+        Self::new(Problem::NoConnectorForHook)
+    }
+
+    pub(crate) fn hooks_in_one_transaction(first: MigrationId) -> Self {
+        Self::new(Problem::HooksInOneTransaction(first))
+    }
+
+    pub(crate) fn hook_of_run(point: HookPoint, source: BoxError) -> Self {
+        Self::new(Problem::Hook { step: None, point }).caused_by(source)
+    }
+
+    pub(crate) fn hook_of_each(step: &Step, point: HookPoint, source: BoxError) -> Self {
+        let step = Some((step.id.clone(), step.direction));
+        Self::new(Problem::Hook { step, point }).caused_by(source)
+    }
+
+    pub(crate) fn requirement(unmet: Vec<Unmet>, of: usize) -> Self {
+        Self::new(Problem::Requirement { unmet, of })
+    }
+
     pub(crate) fn no_session() -> Self {
         Self::new(Problem::NoSession)
     }

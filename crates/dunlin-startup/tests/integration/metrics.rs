@@ -47,3 +47,15 @@ fn what_is_told_is_what_the_documentation_lists_and_true() {
     dunlin_run_duration_seconds 1 values
     ");
 }
+
+#[test]
+fn an_alert_asks_for_nothing_that_is_not_told() {
+    let documented = include_str!("../../docs/metrics.md");
+    let (_, rules) = documented.split_once("```yaml").unwrap();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let names: Vec<_> = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("dunlin_")).collect();
+    assert!(names.len() >= 5, "{names:?}");
+    for name in names {
+        assert!(documented.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

@@ -109,7 +109,9 @@ fn npm_ci(source: &Path, workspace: &Path) -> Result<(), String> {
 fn unpacked(workspace: &Path) -> Result<PathBuf, String> {
     npm_ci(&Path::new(CHECKS).join("chromium"), workspace)?;
     let script = "import('@sparticuz/chromium').then((it) => it.default.executablePath()).then(console.log)";
-    let said = run(Command::new("node").args(["-e", script]).current_dir(workspace))?;
+    // It unpacks itself where temporary files belong.
+    let said =
+        run(Command::new("node").args(["-e", script]).current_dir(workspace).env("TMPDIR", workspace))?;
     let chromium = PathBuf::from(said.trim());
     match Command::new(&chromium).arg("--version").output() {
         Ok(output) if output.status.success() => Ok(chromium),
