@@ -1,6 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use dunlin::requirement::{Extension, ServerVersion};
 use dunlin::{MigrationSet, Migrator};
 
 /// A release of this service: what it knows of the database, and what it can do.
@@ -45,7 +46,11 @@ impl Release {
     /// How a replica of this name migrates the database. The history will tell which one has.
     #[must_use]
     pub fn migrator(self, replica: &str) -> Migrator {
-        Migrator::new(self.migrations()).application(format!("axum-service {self}, replica {replica}"))
+        Migrator::new(self.migrations())
+            .application(format!("axum-service {self}, replica {replica}"))
+            // Told together, before anything runs.
+            .requires(ServerVersion::at_least(14))
+            .requires(Extension::available("uuid-ossp"))
     }
 
     /// Whether words are counted when they are written, there are bookmarks, and the search knows English.

@@ -135,7 +135,8 @@ impl Held {
     /// Waits until one of them is at the index, and says which.
     async fn migrates(&self) -> String {
         let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        loop {
+            assert!(began.elapsed() < PATIENCE, "nobody migrates");
             for replica in &self.replicas {
                 if replica.migrations().await.unwrap()["running"]["version"] == 7 {
                     return replica.name().to_owned();
@@ -143,6 +144,5 @@ impl Held {
             }
             sleep(Duration::from_millis(5)).await;
         }
-        panic!("nobody migrates");
     }
 }
