@@ -39,9 +39,11 @@ impl Replica {
     /// # Errors
     ///
     /// If the port is taken.
-    pub async fn bind(release: Release, name: &str, port: u16, database: Config) -> io::Result<Self> {
+    pub async fn bind(release: Release, name: &str, port: u16, mut database: Config) -> io::Result<Self> {
         // Before all else: who asks whether it is alive gets an answer while the database is not there.
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        // Who waits for the migration lock is told who has it.
+        database.application_name(format!("axum-service {release}, replica {name}"));
         let pool = Pool::builder(Manager::new(database, NoTls))
             .max_size(6)
             .runtime(Runtime::Tokio1)

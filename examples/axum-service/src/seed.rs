@@ -22,11 +22,11 @@ pub async fn seed(client: &mut Client, utterances: u64) -> Result<(), BoxError> 
             now() - n * interval '1 minute', now() - n * interval '1 minute'
         FROM generate_series(1, $1::bigint) AS n";
     transaction.execute(insert, &[&conversations]).await?;
-    // Twelve words out of some hundred syllables' pairs each.
+    // Six words out of 256, and a number out of a thousand: as many rows for each as people would find.
     let insert = "INSERT INTO utterances (conversation_id, position, speaker, content, spoken_at)
         SELECT uuid_generate_v5(uuid_ns_oid(), (1 + n / 20)::text), 1 + n % 20, (ARRAY['Ada', 'Grace', 'Emmy'])[1 + n % 3],
-            'The dunlins ' || (SELECT string_agg(first[1 + (h >> (w * 3)) & 15] || second[1 + (h >> (w * 2 + 1)) & 15], ' ')
-                FROM generate_series(0, 9) AS w) || ' said ' || n,
+            (SELECT string_agg(first[1 + ((h >> (w * 3)) & 15)] || second[1 + ((h >> (w * 2 + 1)) & 15)], ' ')
+                FROM generate_series(0, 5) AS w) || ' ' || n % 1000,
             now() - n * interval '1 second'
         FROM (
             SELECT n, hashint8(n) & 2147483647 AS h,

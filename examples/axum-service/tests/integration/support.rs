@@ -95,6 +95,17 @@ impl Old {
         Process::start(program(), release, name, &self.database.url()).await.unwrap()
     }
 
+    /// Waits until no session of a replica is left: it is noticed soon that one is gone.
+    pub(crate) async fn is_left_by_all_replicas(&self) {
+        let sessions = "SELECT count(*) FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name LIKE 'axum-service%'";
+        let began = Instant::now();
+        while self.client.query_one(sessions, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            assert!(began.elapsed() < Duration::from_secs(2), "sessions are left");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Who has applied the migrations of release 2, in their order.
     pub(crate) async fn applied_by(&self) -> Vec<String> {
         let by = "SELECT application FROM dunlin_history WHERE version > 4 ORDER BY version";
@@ -121,6 +132,18 @@ impl Held {
         let held = Self { snapshot, replicas: vec![a, b, c] };
         held.migrates().await;
         held
+    }
+
+    /// Who has the lock that this one waits for, as it is told after a while.
+    pub(crate) async fn holder(&self, waits: &Process) -> String {
+        let began = Instant::now();
+        loop {
+            assert!(began.elapsed() < PATIENCE, "it does not say who has the lock");
+            if let Some(holder) = waits.migrations().await.unwrap()["lock"]["holder"].as_str() {
+                return holder.to_owned();
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The one that migrates, and the others.
