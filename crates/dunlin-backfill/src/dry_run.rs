@@ -111,7 +111,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         let written = async {
             if !rows.is_empty() {
                 let statement = desk.prepare(statements.write.clone()).await?;
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
+                let arrays = batch.arrays(&rows, statements.parameters);
                 desk.execute(&statement, &arrays.parameters()).await?;
                 desk.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
             }
@@ -134,7 +134,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         for (key, kind) in batch.poison() {
             told.note(kind, key.text(&desk, &statements).await?);
         }
-        match (refused, batch.keys.last()) {
+        match (refused, batch.last()) {
             (Some(kind), Some(key)) => told.note(&kind, key.text(&desk, &statements).await?),
             _ => told.changed = told.changed.saturating_add(count(rows.len())),
         }

@@ -73,6 +73,7 @@ impl Tables {
                ranges pg_catalog.int8 NOT NULL, \
                estimate pg_catalog.int8 NOT NULL, \
                along_places pg_catalog.bool NOT NULL, \
+               takes_all pg_catalog.bool NOT NULL, \
                {COUNTERS}, \
                failure pg_catalog.text, \
                waits_for pg_catalog.text, \

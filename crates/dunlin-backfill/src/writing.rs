@@ -1,10 +1,12 @@
 //! Writes a batch, and with it how far the work is.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::SinkExt;
 use futures_util::future::join_all;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Kind, ToSql, Type};
 
 use crate::Settings;
@@ -39,16 +41,6 @@ fn fenced<'a>(ledger: &'a Ledger, lease: &'a Lease, arrays: &'a Arrays<'_>) -> V
     arrays.parameters().into_iter().chain(own).collect()
 }
 
-async fn copy_all(
-    mut writer: Pin<&mut BinaryCopyInWriter>,
-    batch: &Batch,
-) -> Result<(), tokio_postgres::Error> {
-    for values in batch.values() {
-        writer.as_mut().write(&values).await?;
-    }
-    writer.finish().await.map(drop)
-}
-
 /// Rows that somebody else has written meanwhile: so many still remained, and so many of them were changed.
 struct Moved {
     read: usize,
@@ -57,14 +49,28 @@ struct Moved {
     poison: u64,
 }
 
+/// What a worker has learned from its batches.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    /// It was seen that what is written makes `remaining` false.
+    pub(crate) is_proven: bool,
+    /// What is copied has never met a row that it could not be copied beside.
+    pub(crate) can_copy: bool,
+    /// Nothing was there in this range that this backfill has not written.
+    pub(crate) takes_all: bool,
+    /// Tries to be counted with what is written next.
+    pub(crate) retried: i64,
+}
+
+impl Learned {
+    pub(crate) const NOTHING: Self = Self { is_proven: false, can_copy: true, takes_all: false, retried: 0 };
+}
+
 /// What writes.
 pub(crate) struct Writing<'a, 'b> {
     pub(crate) shop: &'a Shop<'a>,
     pub(crate) desk: &'a mut Desk<'b>,
-    pub(crate) is_proven: &'a mut bool,
-    pub(crate) can_copy: &'a mut bool,
-    /// Tries to be counted with what is written.
-    pub(crate) retried: i64,
+    pub(crate) learned: &'a mut Learned,
 }
 
 impl Writing<'_, '_> {
@@ -76,22 +82,29 @@ impl Writing<'_, '_> {
         stripes: usize,
     ) -> Result<Written, Trouble> {
         let limits = limits(&self.shop.settings, batch.len());
-        if !*self.is_proven || self.retried > 0 || batch.poison().next().is_some() {
-            self.desk.begin(limits).await?;
-            return self.whole(lease, batch).await;
-        }
-        if let (Some(copy), true) = (&self.shop.ledger.statements.copy, *self.can_copy) {
-            self.desk.begin(limits).await?;
+        let copy = self.shop.ledger.statements.copy.as_ref();
+        let is_first_try = self.learned.retried == 0 && batch.poison().next().is_none();
+        if let Some(copy) = copy.filter(|_| self.learned.is_proven && self.learned.can_copy && is_first_try) {
             match self.copied(lease, batch, copy).await {
-                // Some of the rows are there already, or can't be: the server says of which it is true when they are inserted.
                 Err(trouble) if trouble.remedy() == Remedy::Bisect => {
-                    *self.can_copy = false;
+                    // Some of the rows are there already, or can't be: the server says of which it is true when they are inserted.
+                    let is_there = trouble.code() == Some(&SqlState::UNIQUE_VIOLATION);
+                    if is_there && batch.takes_all {
+                        // Somebody else writes such rows, too: from here on it looks which are missing.
+                        self.learned.takes_all = false;
+                    } else {
+                        self.learned.can_copy = false;
+                    }
                     self.desk.roll_back().await?;
-                    self.desk.begin(limits).await?;
-                    return self.whole(lease, batch).await;
                 }
                 written => return written,
             }
+        }
+        // What is read without a look at what is there has to be in one transaction with the cursor: nothing else keeps it from being
+        // read again.
+        if copy.is_some() || !self.learned.is_proven || !is_first_try {
+            self.desk.begin(limits).await?;
+            return self.whole(lease, batch).await;
         }
         self.desk.limit(limits).await?;
         let mut written = match batch.changes() {
@@ -120,19 +133,25 @@ impl Writing<'_, '_> {
         Ok(Written { goes_on, ..written })
     }
 
-    /// Copies the changes of a batch into the table that is filled, in one transaction, which has begun, and commits.
+    /// Copies the changes of a batch into the table that is filled, in one transaction.
     async fn copied(&mut self, lease: &mut Lease, batch: &Batch, copy: &str) -> Result<Written, Trouble> {
         let changes = batch.changes();
+        // The members of the arrays that would be inserted.
+        let insert = self.desk.prepare(self.shop.ledger.statements.write.clone()).await?;
+        let member = |ty: &Type| match ty.kind() {
+            Kind::Array(member) => member.clone(),
+            _ => ty.clone(),
+        };
+        let types: Vec<_> = insert.params().iter().map(member).collect();
+        let Ok(pieces) = batch.copied(&types) else { return Err(Trouble::Unwritable) };
+        self.desk.begin(limits(&self.shop.settings, batch.len())).await?;
         if changes > 0 {
-            // The members of the arrays that would be inserted.
-            let insert = self.desk.prepare(self.shop.ledger.statements.write.clone()).await?;
-            let member = |ty: &Type| match ty.kind() {
-                Kind::Array(member) => member.clone(),
-                _ => ty.clone(),
-            };
-            let types: Vec<_> = insert.params().iter().map(member).collect();
-            let writer = pin!(BinaryCopyInWriter::new(self.desk.copy_in(copy).await?, &types));
-            copy_all(writer, batch).await?;
+            let copy = self.desk.prepare(copy.to_owned()).await?;
+            let mut sink = pin!(self.desk.copy_in::<_, Bytes>(&copy).await?);
+            for piece in pieces {
+                sink.feed(piece).await?;
+            }
+            sink.finish().await?;
         }
         let processed = match lease.pass {
             FIRST_PASS => batch.len(),
@@ -159,7 +178,7 @@ impl Writing<'_, '_> {
             let write = &write;
             async move {
                 let rows = batch.stripe(stripe, stripes);
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
+                let arrays = batch.arrays(&rows, statements.parameters);
                 let written = desk.query_one(write, &fenced(ledger, lease, &arrays)).await?;
                 Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
             }
@@ -185,7 +204,7 @@ impl Writing<'_, '_> {
         let mut updated = 0_i64;
         if !rows.is_empty() {
             let write = self.desk.prepare(ledger.write(shape.oid)).await?;
-            let arrays = moved.arrays(&rows, statements.parameters, statements.key.len());
+            let arrays = moved.arrays(&rows, statements.parameters);
             updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
         }
         self.desk.commit().await?;
@@ -198,7 +217,7 @@ impl Writing<'_, '_> {
         let Shop { ledger: Ledger { statements, .. }, job, migrator, .. } = self.shop;
         let rows = batch.stripe(0, 1);
         let mut changed = self.write(batch, &rows).await?;
-        let mut retried = std::mem::take(&mut self.retried);
+        let mut retried = std::mem::take(&mut self.learned.retried);
         let mut looked_at = batch.len();
         if statements.locks {
             // What a statement of the program's own counts is not the rows that were read.
@@ -238,7 +257,7 @@ impl Writing<'_, '_> {
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.write.clone()).await?;
-        let arrays = batch.arrays(rows, statements.parameters, statements.key.len());
+        let arrays = batch.arrays(rows, statements.parameters);
         let written = self.desk.execute(&statement, &arrays.parameters()).await?;
         Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
@@ -247,19 +266,19 @@ impl Writing<'_, '_> {
     ///
     /// Of some rows some may remain rightly, where the condition looks at other tables: somebody may have written to those meanwhile.
     async fn prove(&mut self, batch: &Batch, rows: &[usize]) -> Result<(), Trouble> {
-        if *self.is_proven || rows.is_empty() {
+        if self.learned.is_proven || rows.is_empty() {
             return Ok(());
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.still_remains()).await?;
-        let keys = batch.key_arrays(rows, statements.key.len());
+        let keys = batch.key_arrays(rows);
         let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
         let remain: i64 = self.desk.query_one(&statement, &keys).await?.try_get(0)?;
         let all = usize::try_from(remain).is_ok_and(|remain| remain == rows.len());
         if all && rows.len() > 1 {
             return Err(Fault::StillRemains { condition: statements.remaining().to_owned() }.into());
         }
-        *self.is_proven = !all;
+        self.learned.is_proven = !all;
         Ok(())
     }
 
@@ -267,7 +286,7 @@ impl Writing<'_, '_> {
     async fn quarantine(&mut self, batch: &Batch) -> Result<i64, Trouble> {
         let mut count = 0_i64;
         for (key, kind) in batch.poison() {
-            count = count.saturating_add(self.note(key, kind).await?);
+            count = count.saturating_add(self.note(&key, kind).await?);
         }
         Ok(count)
     }
@@ -292,11 +311,11 @@ impl Writing<'_, '_> {
         batch: &Batch,
         kind: &str,
     ) -> Result<(), Trouble> {
-        let Some(key) = batch.keys.last() else { return Ok(()) };
+        let Some(key) = batch.last() else { return Ok(()) };
         self.desk.begin(limits(&self.shop.settings, 1)).await?;
-        let quarantined = self.note(key, kind).await?;
+        let quarantined = self.note(&key, kind).await?;
         let processed = if lease.pass == FIRST_PASS { 1 } else { quarantined };
-        let retried = std::mem::take(&mut self.retried);
+        let retried = std::mem::take(&mut self.learned.retried);
         let counts = Counts { processed, quarantined, retried, ..Counts::default() };
         self.fence(lease, &counts, batch.end()).await?;
         self.desk.commit().await?;
