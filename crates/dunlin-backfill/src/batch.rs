@@ -134,10 +134,10 @@ impl Batch {
         self.key(self.len().checked_sub(1)?)
     }
 
-    /// The rows that have a change, those of one stripe: every k-th.
-    pub(crate) fn stripe(&self, stripe: usize, of: usize) -> Vec<usize> {
+    /// The rows that have a change.
+    pub(crate) fn changed(&self) -> Vec<usize> {
         let changed = self.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome == Outcome::Change);
-        changed.map(|(row, _)| row).skip(stripe).step_by(of.max(1)).collect()
+        changed.map(|(row, _)| row).collect()
     }
 
     /// How many rows have a change.

@@ -107,7 +107,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         desk.begin(Limits { statement: None, lock: settings.batch_time }).await?;
         let batch =
             Batch::read(&mut desk, job, &statements, place.migrator, (after.as_ref(), None), most).await?;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let written = async {
             if !rows.is_empty() {
                 let statement = desk.prepare(statements.write.clone()).await?;

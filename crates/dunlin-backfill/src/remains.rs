@@ -51,7 +51,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Trouble
     loop {
         let bounds = (after.as_ref(), None);
         let batch = Batch::read(&mut desk, job, &statements, place.migrator, bounds, PAGE).await?;
-        let wanted = batch.stripe(0, 1);
+        let wanted = batch.changed();
         if let Some(key) = wanted.first().and_then(|row| batch.key(*row)) {
             let key = key.text(place.client, &statements).await?;
             let count = match (batch.is_last, wanted.len()) {

@@ -155,6 +155,11 @@ impl Statements {
         )
     }
 
+    /// Finds the rows with these keys.
+    pub(crate) fn look_up(&self) -> String {
+        format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", self.table, self.among(1))
+    }
+
     /// How many of the rows with these keys remain.
     pub(crate) fn still_remains(&self) -> String {
         format!(

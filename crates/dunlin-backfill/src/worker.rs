@@ -258,7 +258,7 @@ impl<'a> Worker<'a> {
         let began = Instant::now();
         let statements = shop.ledger.reading(lease.pass, learned.takes_all);
         let mut writing = Writing { shop, desk: writer, learned };
-        let count = stripes.count(batch.changes());
+        let deal = stripes.deal(batch.changes());
         let end = batch.end().cloned();
         let upper = lease.upper.clone();
         let next = async {
@@ -270,9 +270,9 @@ impl<'a> Worker<'a> {
                 _ => None,
             }
         };
-        let (written, next) = join(writing.batch(lease, batch, count), next).await;
+        let (written, next) = join(writing.batch(lease, batch, &deal), next).await;
         let Written { updated, hot, goes_on } = written?;
-        stripes.wrote(count, updated, hot);
+        stripes.wrote(&deal, updated, hot);
         pace.wrote(batch.span, batch.bytes, began.elapsed());
         // What went wrong with reading goes wrong again, and then it is looked after.
         Ok(Step { next: next.and_then(Result::ok), is_last: batch.is_last, goes_on })

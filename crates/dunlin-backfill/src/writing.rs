@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Kind, ToSql, Type};
 
@@ -16,6 +16,7 @@ use crate::error::Fault;
 use crate::key::Key;
 use crate::ledger::{Counts, FIRST_PASS, Lease, Ledger};
 use crate::shop::Shop;
+use crate::striping::Deal;
 use crate::trouble::{Remedy, Trouble};
 
 /// What came of writing a batch.
@@ -25,6 +26,9 @@ pub(crate) struct Written {
     pub(crate) hot: u64,
     pub(crate) goes_on: bool,
 }
+
+/// So many rows of each page are looked up to have it pruned.
+const LOOKS: usize = 2;
 
 /// How much longer than a batch should take a row may be locked.
 const SLACK: Duration = Duration::from_millis(100);
@@ -74,12 +78,12 @@ pub(crate) struct Writing<'a, 'b> {
 }
 
 impl Writing<'_, '_> {
-    /// Writes a batch in so many transactions.
+    /// Writes a batch, dealt out so, in as many transactions.
     pub(crate) async fn batch(
         &mut self,
         lease: &mut Lease,
         batch: &Batch,
-        stripes: usize,
+        deal: &Deal,
     ) -> Result<Written, Trouble> {
         let limits = limits(&self.shop.settings, batch.len());
         let copy = self.shop.ledger.statements.copy.as_ref();
@@ -109,7 +113,7 @@ impl Writing<'_, '_> {
         self.desk.limit(limits).await?;
         let mut written = match batch.changes() {
             0 => Written::default(),
-            _ => self.striped(lease, batch, stripes).await?,
+            _ => self.striped(lease, batch, deal).await?,
         };
         let changes = u64::try_from(batch.changes()).unwrap_or(u64::MAX);
         // The rows without a change, and those that somebody else has done meanwhile, or deleted.
@@ -169,25 +173,40 @@ impl Writing<'_, '_> {
     /// Writes the changes of a batch, each stripe in a transaction of its own, all in one flight: the server has something to do while the
     /// next batch is converted. The cursor moves when all of them are there: a batch that was cut off is read again, without the rows
     /// that no longer remain.
-    async fn striped(&mut self, lease: &Lease, batch: &Batch, stripes: usize) -> Result<Written, Trouble> {
+    async fn striped(&mut self, lease: &Lease, batch: &Batch, deal: &Deal) -> Result<Written, Trouble> {
         let ledger = &self.shop.ledger;
         let statements = &ledger.statements;
         let write = self.desk.prepare(ledger.write(self.shop.shape.oid)).await?;
+        let look = self.desk.prepare(statements.look_up()).await?;
         let desk = &*self.desk;
-        let one = |stripe: usize| {
+        let changed = batch.changed();
+        let one = |rows: Vec<usize>| {
             let write = &write;
             async move {
-                let rows = batch.stripe(stripe, stripes);
                 let arrays = batch.arrays(&rows, statements.parameters);
                 let written = desk.query_one(write, &fenced(ledger, lease, &arrays)).await?;
                 Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
             }
         };
+        // What the last stripe leaves dead is pruned now, as a row or two of each page are looked up: whoever comes by later, the sweep at
+        // the latest, would have to put an image of the whole page into the log.
+        let some = self.shop.shape.rows_on_a_page.checked_div(LOOKS).unwrap_or_default().max(1);
+        let some: Vec<usize> = changed.iter().copied().step_by(some).collect();
+        let prune = async {
+            if deal.stripes() > 1 {
+                let keys = batch.key_arrays(&some);
+                let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
+                desk.query_one(&look, &keys).await?;
+            }
+            Ok::<(), Trouble>(())
+        };
         let mut all = Written::default();
-        for written in join_all((0..stripes).map(one)).await {
+        let (stripes, pruned) = join(join_all(deal.out(&changed).into_iter().map(one)), prune).await;
+        pruned?;
+        for written in stripes {
             let (updated, hot) = written?;
             all.updated = all.updated.saturating_add(u64::try_from(updated).unwrap_or_default());
-            all.hot = all.hot.saturating_add(u64::try_from(hot).unwrap_or_default());
+            all.hot = all.hot.saturating_add(self.desk.hot.since(hot));
         }
         Ok(all)
     }
@@ -198,14 +217,16 @@ impl Writing<'_, '_> {
         let Shop { ledger, job, migrator, settings, shape, .. } = self.shop;
         let statements = &ledger.statements;
         self.desk.begin(limits(settings, batch.len())).await?;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let moved = batch.read_moved(&rows, self.desk, *job, statements, migrator).await?;
-        let rows = moved.stripe(0, 1);
+        let rows = moved.changed();
         let mut updated = 0_i64;
         if !rows.is_empty() {
             let write = self.desk.prepare(ledger.write(shape.oid)).await?;
             let arrays = moved.arrays(&rows, statements.parameters);
-            updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
+            let written = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?;
+            updated = written.try_get(0)?;
+            self.desk.hot.since(written.try_get(1)?);
         }
         self.desk.commit().await?;
         let poison = u64::try_from(moved.poison().count()).unwrap_or(u64::MAX);
@@ -215,7 +236,7 @@ impl Writing<'_, '_> {
     /// Writes a batch in one transaction, which has begun, and commits. Looks whether what was written makes `remaining` false.
     pub(crate) async fn whole(&mut self, lease: &mut Lease, batch: &Batch) -> Result<Written, Trouble> {
         let Shop { ledger: Ledger { statements, .. }, job, migrator, .. } = self.shop;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let mut changed = self.write(batch, &rows).await?;
         let mut retried = std::mem::take(&mut self.learned.retried);
         let mut looked_at = batch.len();
@@ -231,7 +252,7 @@ impl Writing<'_, '_> {
             retried = retried.saturating_add(i64::try_from(moved.len()).unwrap_or(i64::MAX));
             // Those that are poison by now remain, and are counted when they are set aside.
             looked_at = looked_at.saturating_sub(moved.poison().count());
-            let rows = moved.stripe(0, 1);
+            let rows = moved.changed();
             changed = changed.saturating_add(self.write(&moved, &rows).await?);
         }
         let changed = i64::try_from(changed).unwrap_or(i64::MAX);
@@ -348,7 +369,6 @@ impl Writing<'_, '_> {
         let Some(row) = self.desk.query_opt(&statement, &parameters).await? else {
             return Err(Trouble::Fenced);
         };
-        let hot: i64 = row.try_get(1)?;
-        Ok((row.try_get(0)?, u64::try_from(hot).unwrap_or_default()))
+        Ok((row.try_get(0)?, self.desk.hot.since(row.try_get(1)?)))
     }
 }
