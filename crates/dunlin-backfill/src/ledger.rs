@@ -279,12 +279,7 @@ impl Ledger {
 
     /// Whether it has come to its end; nothing if it has never begun.
     pub(crate) async fn is_finished(&self, client: &Client) -> Result<Option<bool>, Trouble> {
-        let sql = format!(
-            "SELECT state OPERATOR(pg_catalog.=) 'finished' FROM {} WHERE name OPERATOR(pg_catalog.=) $1",
-            self.tables.jobs
-        );
-        let found = client.query_opt(&sql, &[&self.job]).await?;
-        Ok(found.map(|row| row.try_get(0)).transpose()?)
+        self.tables.is_finished(client, &self.job).await
     }
 
     /// Appends all that is counted to the event log, where the migration has a place in it.
