@@ -14,8 +14,8 @@ const FEWEST_ROWS: usize = 100;
 /// Fewer updates than these of a hundred that stay on their page are not worth the commits.
 const WORTH: u64 = 30;
 
-/// So many batches in a row must show it.
-const PATIENCE: u32 = 3;
+/// So many batches in a row must show it: the first ones are small, and two workers are in each other's way with them.
+const PATIENCE: u32 = 6;
 
 /// After so many batches in one transaction each it is tried again: a long snapshot may be gone.
 const TRY_AGAIN: u32 = 32;
