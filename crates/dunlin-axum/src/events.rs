@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// What the page listens to: server-sent events called `parts`, each with the sections that have changed, as HTML; at first all of them.
 ///
 /// There are at most four a second for each listener, and one every 15 seconds when nothing changes. At most 32 may listen; others get 503.
-/// A stream ends once the start was [stopped](Phase::Stopped): it would hold up a server that waits for its connections to end.
+/// A stream ends once the start [has ended](Startup::has_ended), however it stands: it would hold up a server that waits for its connections to end.
 pub fn events<S>(startup: &Startup) -> MethodRouter<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -60,6 +60,7 @@ struct Listener {
     changes: Changes,
     updates: Updates,
     phase: Phase,
+    has_ended: bool,
     /// When it may be told something again.
     next: Instant,
     is_first: bool,
@@ -73,6 +74,7 @@ impl Listener {
             changes: startup.progress(),
             updates: Updates::new(),
             phase: Phase::Starting,
+            has_ended: false,
             next: Instant::now(),
             is_first: true,
             _place: place,
@@ -81,9 +83,14 @@ impl Listener {
 
     /// Nothing once there is nothing to come. Dropping the future misses nothing.
     async fn next(&mut self) -> Option<Event> {
-        while self.phase != Phase::Stopped {
+        while !self.has_ended {
             tokio::time::sleep_until(self.next).await;
-            let snapshot = self.change().await;
+            let mut snapshot = self.change().await;
+            self.has_ended = self.startup.has_ended();
+            if self.has_ended {
+                // It may have ended between the two.
+                snapshot = self.startup.snapshot();
+            }
             self.phase = snapshot.phase;
             if let Some(html) = self.updates.next(&snapshot) {
                 self.next = Instant::now() + PACE;

@@ -66,6 +66,13 @@ impl Startup {
         self.0.shared.with(|book| book.has_started())
     }
 
+    /// Whether nothing is under way any more because it was [told to end](Self::shutdown). Whatever its phase: what was done stays done, and
+    /// what has failed says why.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.shared.with(|book| !book.is_under_way())
+    }
+
     /// All that this process knows. It asks nobody.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -72,7 +72,10 @@ impl Work {
         let report = match migrated {
             Ok(report) => report,
             Err(error) => {
-                tracing::error!(%error, "the start has failed");
+                match error.kind() {
+                    ErrorKind::Stopped => tracing::info!(%error, "the start was told to stop"),
+                    _ => tracing::error!(%error, "the start has failed"),
+                }
                 return self.shared.change(|book| book.failed(&error));
             }
         };
@@ -88,7 +91,10 @@ impl Work {
         match finished {
             Ok(_) => self.shared.change(|book| book.backfilled()),
             Err(error) => {
-                tracing::error!(%error, "a backfill is not finished");
+                match error.kind() {
+                    ErrorKind::Stopped => tracing::info!(%error, "the start was told to stop"),
+                    _ => tracing::error!(%error, "a backfill is not finished"),
+                }
                 self.shared.change(|book| book.not_backfilled(&error));
             }
         }

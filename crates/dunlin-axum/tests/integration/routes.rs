@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{StatusCode, header};
 use dunlin_axum::{PageOptions, migrations, migrations_with, probes};
+use dunlin_core::MigrationSet;
 use dunlin_startup::Phase;
 use futures_util::StreamExt;
 
@@ -64,6 +65,20 @@ async fn events_bring_what_has_changed_and_nothing_else() {
     held.go_on();
     let ready = async { while !events.next().await.unwrap().contains("<strong>Ready.</strong>") {} };
     tokio::time::timeout(PATIENCE, ready).await.expect("the page is told that it is ready");
+}
+
+#[tokio::test]
+async fn events_of_a_start_that_is_done_or_has_failed_end_when_it_is_told_to() {
+    let done = MigrationSet::builder().sql(1, "create_birds", "CREATE TABLE birds (name text)");
+    for (startup, _database) in
+        [support::ended(done.build().unwrap(), Phase::Done).await, support::failed().await]
+    {
+        let mut events = Events::of(&migrations(&startup)).await;
+        events.next().await.unwrap();
+        startup.shutdown().await;
+        let end = tokio::time::timeout(PATIENCE, async { while events.next().await.is_some() {} });
+        assert!(end.await.is_ok(), "{:?}: a server waits for it", startup.phase());
+    }
 }
 
 #[tokio::test]

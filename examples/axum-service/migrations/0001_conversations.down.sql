@@ -1,0 +1,2 @@
+DROP TABLE utterances, conversations;
+DROP EXTENSION "uuid-ossp";

@@ -1,0 +1,1 @@
+ALTER TABLE utterances DROP search;

@@ -1,0 +1,1 @@
+DROP TABLE api_calls_log, edits_log;

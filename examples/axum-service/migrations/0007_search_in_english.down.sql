@@ -1,0 +1,2 @@
+-- dunlin: no-transaction
+DROP INDEX CONCURRENTLY utterances_in_english;
