@@ -121,8 +121,10 @@ impl Book {
             ErrorKind::LockTimeout => Phase::WaitingForLock,
             _ => Phase::WaitingForServer,
         });
-        self.waits_for = Some(error.to_string());
-        self.log.add("waiting", None, Some(error.to_string()));
+        // The cause says which of what may be wrong it is.
+        let why = text(error);
+        self.waits_for = Some(why.clone());
+        self.log.add("waiting", None, Some(why));
     }
 
     /// The migrations are done.

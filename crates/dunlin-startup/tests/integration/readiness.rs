@@ -90,7 +90,9 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     let nowhere = Direct::new("host=/nowhere user=me".parse().unwrap(), NoTls);
     let startup = Startup::new(nowhere, Migrator::new(texts(&["SELECT 1"]))).start();
     let snapshot = until(&startup, |snapshot| snapshot.phase == Phase::WaitingForServer).await;
-    assert!(snapshot.reason.unwrap().starts_with("can't connect to PostgreSQL"));
+    let reason = snapshot.reason.unwrap();
+    assert!(reason.starts_with("can't connect to PostgreSQL"), "{reason}");
+    assert!(reason.ends_with("No such file or directory (os error 2)"), "{reason}");
     assert!(startup.refresh().await.unread.is_some());
     startup.shutdown().await;
     assert_eq!(startup.phase(), Phase::Stopped);
