@@ -144,7 +144,7 @@ impl Backfill for LabelsApart {
     type Change = LabelApart;
 
     fn source(&self) -> Source {
-        Source::table("sighting").remaining("NOT EXISTS (SELECT FROM label WHERE label.id = sighting.id)")
+        Source::table("sighting").missing_in("label", ["id"])
     }
 
     fn write(&self) -> Write {

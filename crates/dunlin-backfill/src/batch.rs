@@ -1,23 +1,25 @@
 use std::time::{Duration, Instant};
 
-use dunlin_core::Migrator;
+use bytes::Bytes;
+use dunlin_core::{BoxError, Migrator};
 use tokio_postgres::Row as SqlRow;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::desk::Desk;
 use crate::error::Fault;
 use crate::job::{Changes, Converted, Job, Outcome};
 use crate::key::Key;
-use crate::raw::{ChangeArray, Raw, RawArray};
+use crate::raw::{self, ChangeArray, Raw, RawArray, RawColumn, Received};
 use crate::statements::{Parameters, Statements};
 use crate::track::Bounds;
 use crate::trouble::Trouble;
 
 /// Some rows that were read together, and what becomes of them.
 pub(crate) struct Batch {
-    pub(crate) keys: Vec<Key>,
-    versions: Vec<Raw>,
+    /// A column for each part of the key.
+    keys: Vec<RawColumn>,
+    versions: RawColumn,
     pub(crate) outcomes: Vec<Outcome>,
     changes: Box<dyn Changes>,
     columns: usize,
@@ -28,6 +30,8 @@ pub(crate) struct Batch {
     pub(crate) span: usize,
     /// Whether the rows that were asked for were not all there: then nothing comes after them.
     pub(crate) is_last: bool,
+    /// Whether nobody has looked which of them remain.
+    pub(crate) takes_all: bool,
 }
 
 impl Batch {
@@ -73,7 +77,7 @@ impl Batch {
         migrator: &Migrator,
     ) -> Result<Self, Trouble> {
         let statement = desk.prepare(statements.moved()).await?;
-        let keys = self.key_arrays(rows, statements.key.len());
+        let keys = self.key_arrays(rows);
         let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
         let rows = desk.query(&statement, &keys).await?;
         Self::of(&rows, job, statements, migrator).await
@@ -86,27 +90,54 @@ impl Batch {
         migrator: &Migrator,
     ) -> Result<Self, Trouble> {
         let parts = statements.key.len();
-        let (mut keys, mut versions) = (Vec::new(), Vec::new());
-        for row in rows {
-            keys.push(Key::read(row, 0, parts)?.ok_or(Trouble::Fenced)?);
-            versions.push(row.try_get(parts)?);
-        }
+        let column = |index: usize| {
+            let mut column = RawColumn::default();
+            for row in rows {
+                column.push(row.try_get::<_, Received<'_>>(index)?.0);
+            }
+            Ok(column)
+        };
+        let keys = (0..parts).map(column).collect::<Result<Vec<_>, Trouble>>()?;
+        let versions = column(parts)?;
         let converted = job.convert(rows, statements.own_columns(), migrator).await;
         let Converted { outcomes, changes } = converted.map_err(Fault::Enrich)?;
         let bytes = rows.iter().map(SqlRow::raw_size_bytes).sum();
         let columns = job.change_columns().len();
-        let (span, end) = (keys.len(), keys.last().cloned());
-        Ok(Self { keys, versions, outcomes, changes, columns, bytes, end, span, is_last: false })
+        let (span, takes_all) = (rows.len(), statements.takes_all);
+        let batch = Self {
+            keys,
+            versions,
+            outcomes,
+            changes,
+            columns,
+            bytes,
+            end: None,
+            span,
+            is_last: false,
+            takes_all,
+        };
+        Ok(Self { end: batch.last(), ..batch })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.keys.len()
+        self.outcomes.len()
     }
 
-    /// The rows that have a change, those of one stripe: every k-th.
-    pub(crate) fn stripe(&self, stripe: usize, of: usize) -> Vec<usize> {
+    /// The key of a row.
+    pub(crate) fn key(&self, row: usize) -> Option<Key> {
+        let parts = self.keys.iter().map(|part| Some(Raw::new(part.get(row)?)));
+        Some(Key(parts.collect::<Option<_>>()?))
+    }
+
+    /// The key of the last row.
+    pub(crate) fn last(&self) -> Option<Key> {
+        self.key(self.len().checked_sub(1)?)
+    }
+
+    /// The rows that have a change.
+    pub(crate) fn changed(&self) -> Vec<usize> {
         let changed = self.outcomes.iter().enumerate().filter(|(_, outcome)| **outcome == Outcome::Change);
-        changed.map(|(row, _)| row).skip(stripe).step_by(of.max(1)).collect()
+        changed.map(|(row, _)| row).collect()
     }
 
     /// How many rows have a change.
@@ -115,9 +146,9 @@ impl Batch {
     }
 
     /// The rows that can't be converted, and why.
-    pub(crate) fn poison(&self) -> impl Iterator<Item = (&Key, &'static str)> {
-        self.keys.iter().zip(&self.outcomes).filter_map(|(key, outcome)| match outcome {
-            Outcome::Poison(kind) => Some((key, *kind)),
+    pub(crate) fn poison(&self) -> impl Iterator<Item = (Key, &'static str)> {
+        self.outcomes.iter().enumerate().filter_map(|(row, outcome)| match outcome {
+            Outcome::Poison(kind) => Some((self.key(row)?, *kind)),
             Outcome::Change | Outcome::Skip => None,
         })
     }
@@ -127,25 +158,19 @@ impl Batch {
         self.end.as_ref()
     }
 
-    /// The values of the changes, row by row.
-    pub(crate) fn values(&self) -> impl Iterator<Item = Vec<&(dyn ToSql + Sync)>> {
-        (0..self.len())
-            .filter_map(|row| (0..self.columns).map(|column| self.changes.value(row, column)).collect())
+    /// The changes as they are copied into columns of these types; an error for a value that can't be written.
+    pub(crate) fn copied(&self, types: &[Type]) -> Result<Vec<Bytes>, BoxError> {
+        raw::copied(&*self.changes, self.len(), types)
     }
 
     /// The arrays that the statement which writes takes, for some rows.
-    pub(crate) fn arrays<'a>(
-        &'a self,
-        rows: &'a [usize],
-        parameters: Parameters,
-        parts: usize,
-    ) -> Arrays<'a> {
+    pub(crate) fn arrays<'a>(&'a self, rows: &'a [usize], parameters: Parameters) -> Arrays<'a> {
         let mut raw = Vec::new();
         if parameters.keys {
-            raw.extend(self.key_arrays(rows, parts));
+            raw.extend(self.key_arrays(rows));
         }
         if parameters.versions {
-            raw.push(RawArray(rows.iter().filter_map(|row| self.versions.get(*row)).collect()));
+            raw.push(RawArray { column: &self.versions, rows });
         }
         let changes =
             (0..self.columns).map(|column| ChangeArray { changes: &*self.changes, rows, column }).collect();
@@ -153,10 +178,8 @@ impl Batch {
     }
 
     /// The keys of some rows, an array for each part.
-    pub(crate) fn key_arrays(&self, rows: &[usize], parts: usize) -> Vec<RawArray<'_>> {
-        let part =
-            |part: usize| RawArray(rows.iter().filter_map(|row| self.keys.get(*row)?.0.get(part)).collect());
-        (0..parts).map(part).collect()
+    pub(crate) fn key_arrays<'a>(&'a self, rows: &'a [usize]) -> Vec<RawArray<'a>> {
+        self.keys.iter().map(|column| RawArray { column, rows }).collect()
     }
 }
 

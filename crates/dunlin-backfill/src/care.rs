@@ -14,7 +14,7 @@ const OTHERS: &str = "other sessions";
 /// However many sessions there are, it goes on.
 const MOST_SESSIONS: u32 = 8;
 
-/// No rest is longer, whatever a batch has taken.
+/// No rest is longer, whatever a batch has taken, and none than half of a lease.
 const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// How a worker looks after the database.
@@ -90,8 +90,7 @@ impl<'a> Care<'a> {
         );
         let statement = desk.prepare(sql).await?;
         let sessions: i64 = desk.query_one(&statement, &[]).await?.try_get(0)?;
-        let sessions = u32::try_from(sessions).unwrap_or_default().min(MOST_SESSIONS);
-        let rest = took.saturating_mul(sessions).min(LONGEST_REST);
+        let rest = rest(took, u32::try_from(sessions).unwrap_or_default(), self.shop.settings.lease);
         if !rest.is_zero() {
             self.sleep(desk, OTHERS, rest).await?;
         }
@@ -103,5 +102,26 @@ impl<'a> Care<'a> {
         let _ = tokio::time::timeout(pause, self.shop.migrator.stop().stopped()).await;
         self.shop.note_slept(signal, pause);
         self.shop.ledger.slept(desk, signal, pause).await
+    }
+}
+
+/// How long to rest after a batch that took so long, for so many sessions.
+fn rest(took: Duration, sessions: u32, lease: Duration) -> Duration {
+    // A rest does not renew the lease.
+    took.saturating_mul(sessions.min(MOST_SESSIONS)).min(LONGEST_REST).min(lease / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rest_is_over_before_the_lease_is() {
+        let millis = Duration::from_millis;
+        let lease = millis(30_000);
+        assert_eq!(rest(millis(500), 0, lease), millis(0));
+        assert_eq!(rest(millis(500), 2, lease), millis(1_000));
+        assert_eq!(rest(millis(500), 100, lease), LONGEST_REST);
+        assert_eq!(rest(millis(500), 100, millis(300)), millis(150));
     }
 }

@@ -8,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::joins::Joins;
+use crate::striping::Hot;
 use crate::trouble::Trouble;
 
 /// A connection that a worker works with, and what is prepared on it.
@@ -18,6 +19,7 @@ pub(crate) struct Desk<'a> {
     limits: Option<Limits>,
     /// How its pages are joined.
     pub(crate) joins: Joins,
+    pub(crate) hot: Hot,
 }
 
 /// How long a statement may take, if there is an end, and how long it may wait for a lock.
@@ -67,6 +69,7 @@ impl<'a> Desk<'a> {
             prepared: HashMap::new(),
             limits: None,
             joins: Joins::default(),
+            hot: Hot::default(),
         })
     }
 
@@ -77,6 +80,7 @@ impl<'a> Desk<'a> {
             prepared: HashMap::new(),
             limits: None,
             joins: Joins::default(),
+            hot: Hot::default(),
         })
     }
 

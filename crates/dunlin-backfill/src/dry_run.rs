@@ -107,11 +107,11 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         desk.begin(Limits { statement: None, lock: settings.batch_time }).await?;
         let batch =
             Batch::read(&mut desk, job, &statements, place.migrator, (after.as_ref(), None), most).await?;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let written = async {
             if !rows.is_empty() {
                 let statement = desk.prepare(statements.write.clone()).await?;
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
+                let arrays = batch.arrays(&rows, statements.parameters);
                 desk.execute(&statement, &arrays.parameters()).await?;
                 desk.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
             }
@@ -134,7 +134,7 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job, sample: Sample) -> Re
         for (key, kind) in batch.poison() {
             told.note(kind, key.text(&desk, &statements).await?);
         }
-        match (refused, batch.keys.last()) {
+        match (refused, batch.last()) {
             (Some(kind), Some(key)) => told.note(&kind, key.text(&desk, &statements).await?),
             _ => told.changed = told.changed.saturating_add(count(rows.len())),
         }

@@ -67,6 +67,10 @@ pub(crate) enum Fault {
         "`{field}` of its `Change` needs a type, as {table} has no column of this name: write `#[change(cast = \"...\")]` above it"
     )]
     NoCast { table: String, field: &'static str },
+    #[error(
+        "`missing_in` names {named} columns of {table}, and the key of {source_table} has {key}: name one for each, in its order"
+    )]
+    MissingIn { table: String, named: usize, source_table: String, key: usize },
     #[error("`{field}` of its `{part}` is `{rust}`, and {column} is {sql}: choose a type that {verb}")]
     Mismatch {
         part: &'static str,
@@ -143,6 +147,7 @@ impl Error {
             | Fault::KeyNull { .. }
             | Fault::NoColumn { .. }
             | Fault::NoCast { .. }
+            | Fault::MissingIn { .. }
             | Fault::Mismatch { .. }
             | Fault::Sql { .. }
             | Fault::StillRemains { .. } => ErrorKind::Source,

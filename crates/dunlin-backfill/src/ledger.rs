@@ -15,6 +15,7 @@ use crate::key::Key;
 use crate::shape::Shape;
 use crate::statements::Statements;
 use crate::tables::Tables;
+use crate::target::Filled;
 use crate::trouble::Trouble;
 
 /// One backfill in the tables.
@@ -26,6 +27,8 @@ pub(crate) struct Ledger {
     pub(crate) statements: Statements,
     /// Of those after it, which go along the key and leave out what was set aside.
     pub(crate) sweep: Statements,
+    /// Of the first pass where all rows of the table can be taken for such that remain.
+    pub(crate) all: Option<Statements>,
     pub(crate) job: String,
     pub(crate) lease: Duration,
     /// Rows in a range.
@@ -55,6 +58,15 @@ pub(crate) struct Lease {
     pub(crate) pass: i32,
 }
 
+/// How the first pass of a backfill goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FirstPass {
+    /// Along the places of the rows.
+    pub(crate) along_places: bool,
+    /// It takes all rows for such that remain, as the table that is filled was empty.
+    pub(crate) takes_all: bool,
+}
+
 /// What was done in a transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -81,9 +93,26 @@ impl Ledger {
         if pass == FIRST_PASS { &self.statements } else { &self.sweep }
     }
 
-    /// Writes down that it begins, or goes on. One that was finished looks after what remains by now. Returns whether its first pass goes
-    /// along the places of the rows: whoever has begun it has said so for all.
-    pub(crate) async fn begin(&self, client: &Client, revision: i32, shape: &Shape) -> Result<bool, Trouble> {
+    /// Whether a worker of this pass begins its ranges without a look at what is there.
+    pub(crate) fn takes_all(&self, pass: i32) -> bool {
+        pass == FIRST_PASS && self.all.is_some()
+    }
+
+    /// What the next batch is read with.
+    pub(crate) fn reading(&self, pass: i32, takes_all: bool) -> &Statements {
+        let all = self.all.as_ref().filter(|_| takes_all && pass == FIRST_PASS);
+        all.unwrap_or_else(|| self.of(pass))
+    }
+
+    /// Writes down that it begins, or goes on. One that was finished looks after what remains by now. Returns what whoever has begun it has
+    /// said of its first pass for all.
+    pub(crate) async fn begin(
+        &self,
+        client: &Client,
+        revision: i32,
+        shape: &Shape,
+        filled: Filled,
+    ) -> Result<FirstPass, Trouble> {
         let jobs = &self.tables.jobs;
         let again = format!(
             "UPDATE {jobs} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, open_before = NULL \
@@ -91,16 +120,22 @@ impl Ledger {
         );
         client.execute(&again, &[&self.job]).await?;
         let sql = format!(
-            "INSERT INTO {jobs} AS j (name, revision, source, state, pass, is_handed_out, ranges, estimate, along_places, started_at) \
-             VALUES ($1, $2, $3, 'running', {FIRST_PASS}, false, 0, $4, $5, pg_catalog.clock_timestamp()) \
+            "INSERT INTO {jobs} AS j (name, revision, source, state, pass, is_handed_out, ranges, estimate, along_places, takes_all, started_at) \
+             VALUES ($1, $2, $3, 'running', {FIRST_PASS}, false, 0, $4, $5, $6, pg_catalog.clock_timestamp()) \
              ON CONFLICT (name) DO UPDATE SET state = 'running', failure = NULL, finished_at = NULL, revision = $2, source = $3 \
-             RETURNING j.along_places"
+             RETURNING j.along_places, j.takes_all"
         );
         let along_places = shape.is_one_heap && !shape.is_in_order;
+        let takes_all = filled == Filled { is_unique: true, is_empty: true };
         let begun = client
-            .query_one(&sql, &[&self.job, &revision, &shape.table, &shape.estimate, &along_places])
+            .query_one(
+                &sql,
+                &[&self.job, &revision, &shape.table, &shape.estimate, &along_places, &takes_all],
+            )
             .await?;
-        Ok(begun.try_get(0)?)
+        // Without the index nothing would keep a row from being there twice.
+        let takes_all = begun.try_get::<_, bool>(1)? && filled.is_unique;
+        Ok(FirstPass { along_places: begun.try_get(0)?, takes_all })
     }
 
     /// The statement that writes down what a transaction has done, renews the lease, and asks what is wanted. Parameters: the job, the number
@@ -244,12 +279,7 @@ impl Ledger {
 
     /// Whether it has come to its end; nothing if it has never begun.
     pub(crate) async fn is_finished(&self, client: &Client) -> Result<Option<bool>, Trouble> {
-        let sql = format!(
-            "SELECT state OPERATOR(pg_catalog.=) 'finished' FROM {} WHERE name OPERATOR(pg_catalog.=) $1",
-            self.tables.jobs
-        );
-        let found = client.query_opt(&sql, &[&self.job]).await?;
-        Ok(found.map(|row| row.try_get(0)).transpose()?)
+        self.tables.is_finished(client, &self.job).await
     }
 
     /// Appends all that is counted to the event log, where the migration has a place in it.

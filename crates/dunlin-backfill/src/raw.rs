@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use tokio_postgres::types::{FromSql, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::job::Changes;
@@ -46,6 +46,41 @@ impl ToSql for Raw {
     to_sql_checked!();
 }
 
+/// The same for one column of many rows, in one piece.
+#[derive(Default)]
+pub(crate) struct RawColumn {
+    bytes: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<usize>,
+}
+
+impl RawColumn {
+    pub(crate) fn push(&mut self, value: &[u8]) {
+        self.bytes.extend_from_slice(value);
+        self.ends.push(self.bytes.len());
+    }
+
+    pub(crate) fn get(&self, row: usize) -> Option<&[u8]> {
+        let before = row.checked_sub(1);
+        let start = before.map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(start..*self.ends.get(row)?)
+    }
+}
+
+/// A value that is still where it was received.
+#[derive(Clone, Copy)]
+pub(crate) struct Received<'a>(pub(crate) &'a [u8]);
+
+impl<'a> FromSql<'a> for Received<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, BoxError> {
+        Ok(Self(raw))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
 /// One column of the changes of some rows, as an array.
 pub(crate) struct ChangeArray<'a> {
     pub(crate) changes: &'a dyn Changes,
@@ -77,12 +112,28 @@ impl ToSql for ChangeArray<'_> {
 }
 
 /// One part of the keys of some rows, as an array.
-#[derive(Debug)]
-pub(crate) struct RawArray<'a>(pub(crate) Vec<&'a Raw>);
+pub(crate) struct RawArray<'a> {
+    pub(crate) column: &'a RawColumn,
+    pub(crate) rows: &'a [usize],
+}
+
+impl std::fmt::Debug for RawArray<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No values.
+        f.debug_struct("RawArray").finish_non_exhaustive()
+    }
+}
 
 impl ToSql for RawArray<'_> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
-        array(ty, out, self.0.iter(), |value, member, out| value.to_sql(member, out))
+        let values = self.rows.iter().map(|row| self.column.get(*row));
+        array(ty, out, values, |value, _, out| match value {
+            Some(value) => {
+                out.put_slice(value);
+                Ok(IsNull::No)
+            }
+            None => Ok(IsNull::Yes),
+        })
     }
 
     fn accepts(ty: &Type) -> bool {
@@ -124,6 +175,44 @@ fn array<T>(
     }
     Ok(IsNull::No)
 }
+
+/// Rows of changes in the form that `COPY ... (FORMAT binary)` reads: a head, of each row the number of its columns and each value behind its
+/// length, and an end. In pieces, which are sent while the next batch is converted.
+pub(crate) fn copied(changes: &dyn Changes, rows: usize, types: &[Type]) -> Result<Vec<Bytes>, BoxError> {
+    let columns = i16::try_from(types.len())?;
+    let mut pieces = Vec::new();
+    let mut out = BytesMut::with_capacity(PIECE);
+    out.put_slice(b"PGCOPY\n\xff\r\n\0");
+    // No flags, and no more of a head.
+    out.put_i64(0);
+    for row in 0..rows {
+        if changes.value(row, 0).is_none() {
+            continue;
+        }
+        out.put_i16(columns);
+        for (column, ty) in types.iter().enumerate() {
+            let length = out.len();
+            out.put_i32(-1);
+            let Some(value) = changes.value(row, column) else { continue };
+            if let IsNull::No = value.to_sql_checked(ty, &mut out)? {
+                let written = out.len().saturating_sub(length).saturating_sub(4);
+                put_at(&mut out, length, i32::try_from(written)?);
+            }
+        }
+        if out.len() >= PIECE {
+            pieces.push(
+                std::mem::replace(&mut out, BytesMut::with_capacity(PIECE.saturating_add(PIECE / 8)))
+                    .freeze(),
+            );
+        }
+    }
+    out.put_i16(-1);
+    pieces.push(out.freeze());
+    Ok(pieces)
+}
+
+/// About so many bytes are sent at once.
+const PIECE: usize = 256 << 10;
 
 fn put_at(out: &mut BytesMut, place: usize, value: i32) {
     if let Some(bytes) = out.get_mut(place..place.saturating_add(4)) {

@@ -6,6 +6,7 @@ use crate::error::{Error, Fault};
 use crate::job::{Job, Outcome};
 use crate::key::Key;
 use crate::run::{Known, Place};
+use crate::tables::Tables;
 use crate::trouble::Trouble;
 
 /// Rows that are read at once.
@@ -22,14 +23,16 @@ pub(crate) async fn verify(place: Place<'_>, name: &str, job: &dyn Job) -> Resul
 /// Whether nothing of it is put off: it has come to its end, or it has never begun and no row remains.
 pub(crate) async fn is_finished(place: Place<'_>, name: &str, job: &dyn Job) -> Result<bool, Error> {
     let asked = async {
-        let Known { ledger, .. } = Known::new(place, name, job).await?;
-        let known = match ledger.tables.look(place.client).await? {
-            true => ledger.is_finished(place.client).await?,
+        // Asked four times a second where somebody waits for it: what the catalogs say of the table is asked only if nothing is written down.
+        let tables = Tables::beside(place.migrator.history_table()).map_err(Fault::Names)?;
+        let known = match tables.look(place.client).await? {
+            true => tables.is_finished(place.client, name).await?,
             false => None,
         };
         match known {
             Some(is_finished) => Ok(is_finished),
             None => {
+                let Known { ledger, .. } = Known::new(place, name, job).await?;
                 Ok(!place.client.query_one(&ledger.statements.any(), &[]).await?.try_get::<_, bool>(0)?)
             }
         }
@@ -51,8 +54,8 @@ async fn look(place: Place<'_>, name: &str, job: &dyn Job) -> Result<(), Trouble
     loop {
         let bounds = (after.as_ref(), None);
         let batch = Batch::read(&mut desk, job, &statements, place.migrator, bounds, PAGE).await?;
-        let wanted = batch.stripe(0, 1);
-        if let Some(key) = wanted.first().and_then(|row| batch.keys.get(*row)) {
+        let wanted = batch.changed();
+        if let Some(key) = wanted.first().and_then(|row| batch.key(*row)) {
             let key = key.text(place.client, &statements).await?;
             let count = match (batch.is_last, wanted.len()) {
                 (true, count) => count.to_string(),

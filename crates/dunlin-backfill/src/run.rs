@@ -51,7 +51,8 @@ impl Known {
         let range = range_of(shape.estimate);
         let migrator = place.migrator.clone();
         let sweep = statements.clone().without_quarantined(&tables.quarantine, name);
-        let ledger = Ledger { migrator, tables, statements, sweep, job: name.to_owned(), lease, range };
+        let job = name.to_owned();
+        let ledger = Ledger { migrator, tables, statements, sweep, all: None, job, lease, range };
         Ok(Self { ledger, shape })
     }
 }
@@ -78,9 +79,12 @@ async fn begin(place: Place<'_>, name: &str, job: &dyn Job) -> Result<Known, Tro
     let Known { ledger, shape } = &mut known;
     ledger.tables.create(place.client).await?;
     let revision = i32::try_from(job.revision()).unwrap_or(i32::MAX);
-    if ledger.begin(place.client, revision, shape).await? {
+    let filled = target::filled(place.client, job).await?;
+    let first = ledger.begin(place.client, revision, shape, filled).await?;
+    if first.along_places {
         ledger.statements = ledger.statements.clone().along_places(shape);
     }
+    ledger.all = first.takes_all.then(|| ledger.statements.clone().taking_all());
     Ok(known)
 }
 

@@ -17,7 +17,7 @@ pub struct Settings {
 
 impl Settings {
     /// How long a batch should take, from the first statement that writes to the last commit: its number of rows is steered to this. A batch is
-    /// written in up to 16 transactions; no row is locked for longer than one of them, and one that takes 100 ms longer than this is
+    /// written in up to 48 transactions; no row is locked for longer than one of them, and one that takes 100 ms longer than this is
     /// undone and tried again with half of the rows.
     ///
     /// 500 ms by default.
@@ -31,7 +31,7 @@ impl Settings {
         Self { workers: count.max(1), ..self }
     }
 
-    /// In how many transactions a batch is written, from 1 to 16: see [the page about stripes](crate::stripes). Without it, in
+    /// In how many stripes a batch is written, from 1 to 16: see [the page about stripes](crate::stripes). Without it, in
     /// as many as are found to pay.
     pub fn stripes(self, count: usize) -> Self {
         Self { stripes: Some(count.clamp(1, 16)), ..self }

@@ -8,14 +8,26 @@
 ///
 /// Source::table("users").remaining("full_name IS NULL");
 /// Source::table("app.orders").remaining("total IS NULL").filter("placed_at < '2026-01-01'").key(["region", "number"]);
+/// Source::table("readings").missing_in("daily_readings", ["reading_id"]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Source {
     pub(crate) table: String,
-    pub(crate) remaining: String,
+    pub(crate) remaining: Remaining,
     pub(crate) filter: Option<String>,
     pub(crate) key: Vec<String>,
+}
+
+/// What holds for a row until it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Remaining {
+    Condition(String),
+    /// This table has no row in which these columns are the row's key.
+    MissingIn {
+        table: String,
+        columns: Vec<String>,
+    },
 }
 
 impl Source {
@@ -51,6 +63,25 @@ impl SourceTable {
     /// sweep. And it is what `verify` looks for. A row for which [`convert`](crate::Backfill::convert) returns `None` may go
     /// on meeting it.
     pub fn remaining(self, condition: impl Into<String>) -> Source {
-        Source { table: self.name, remaining: condition.into(), filter: None, key: Vec::new() }
+        self.with(Remaining::Condition(condition.into()))
+    }
+
+    /// The rows are still to be done that have no row in this other table, in which these columns are their key: one for each
+    /// column of the key, in its order. It is [`remaining`](Self::remaining) for a table that is filled, said so that it can be
+    /// relied on: while [`Write::copy_into`](crate::Write::copy_into) fills a table that was empty when the backfill began, nobody
+    /// looks up for each row whether it is there already.
+    ///
+    /// What the change writes to these columns has to be the key of the row that was read.
+    pub fn missing_in<C: Into<String>>(
+        self,
+        table: impl Into<String>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Source {
+        let columns = columns.into_iter().map(Into::into).collect();
+        self.with(Remaining::MissingIn { table: table.into(), columns })
+    }
+
+    fn with(self, remaining: Remaining) -> Source {
+        Source { table: self.name, remaining, filter: None, key: Vec::new() }
     }
 }

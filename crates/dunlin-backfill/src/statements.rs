@@ -6,6 +6,7 @@
 use crate::Source;
 use crate::job::Job;
 use crate::shape::{Shape, quoted};
+use crate::source::Remaining;
 use crate::track::{Bounds, Track};
 use crate::write::WriteKind;
 use crate::write_sql::{copy, unnested, write};
@@ -39,6 +40,8 @@ pub(crate) struct Statements {
     pub(crate) sweeps: bool,
     /// Whether its condition asks other tables.
     pub(crate) asks: bool,
+    /// Whether it takes all rows for such that remain.
+    pub(crate) takes_all: bool,
 }
 
 /// What the arrays are that the statement which writes takes, in their order.
@@ -65,15 +68,16 @@ impl Statements {
         let own = own.chain([format!("{}.xmin", shape.table)]);
         let columns = own.chain(reads).collect::<Vec<_>>().join(", ");
         let kind = job.write().0;
-        let asks = asks(&source.remaining) || source.filter.as_deref().is_some_and(asks);
+        let remaining = remaining(&source.remaining, shape);
+        let asks = asks(&remaining) || source.filter.as_deref().is_some_and(asks);
         let (write, parameters) = write(&kind, job.change_columns(), shape, types);
         Self {
             table: shape.table.clone(),
             key: Track::key(shape),
             track: Track::key(shape),
             columns,
-            remaining: source.remaining.clone(),
-            condition: enclosed(&source.remaining),
+            condition: enclosed(&remaining),
+            remaining,
             filter: source
                 .filter
                 .as_deref()
@@ -87,6 +91,7 @@ impl Statements {
             spans: asks,
             sweeps: false,
             asks,
+            takes_all: false,
         }
     }
 
@@ -130,6 +135,13 @@ impl Statements {
         Self { track: Track::places(shape), spans: true, ..self }
     }
 
+    /// The same for a table of which nothing is done but what this backfill does: no row is asked whether it remains.
+    pub(crate) fn taking_all(self) -> Self {
+        let asks = asks(&self.filter);
+        let spans = asks || self.track.is_places();
+        Self { condition: "true".to_owned(), spans, asks, takes_all: true, ..self }
+    }
+
     /// Those of the rows with these keys that remain, locked. Parameters: an array for each part of the key.
     pub(crate) fn moved(&self) -> String {
         format!(
@@ -141,6 +153,11 @@ impl Statements {
             self.filter,
             self.alias(),
         )
+    }
+
+    /// Finds the rows with these keys.
+    pub(crate) fn look_up(&self) -> String {
+        format!("SELECT pg_catalog.count(*) FROM {} WHERE {}", self.table, self.among(1))
     }
 
     /// How many of the rows with these keys remain.
@@ -178,6 +195,20 @@ impl Statements {
     /// What FOR UPDATE calls the table: without its schema.
     fn alias(&self) -> &str {
         unqualified(&self.table)
+    }
+}
+
+/// What holds for a row until it is done, as SQL.
+fn remaining(remaining: &Remaining, shape: &Shape) -> String {
+    match remaining {
+        Remaining::Condition(condition) => condition.clone(),
+        Remaining::MissingIn { table, columns } => {
+            let same = columns.iter().zip(&shape.key).map(|(column, part)| {
+                format!("dunlin_there.{} = {}.{}", quoted(column), shape.table, part.name)
+            });
+            let same = same.collect::<Vec<_>>().join(" AND ");
+            format!("NOT EXISTS (SELECT FROM {table} AS dunlin_there WHERE {same})")
+        }
     }
 }
 

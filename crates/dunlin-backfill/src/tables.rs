@@ -49,6 +49,16 @@ impl Tables {
         Ok(found.len() == ENDINGS.len())
     }
 
+    /// Whether this backfill has come to its end; nothing if it has never begun.
+    pub(crate) async fn is_finished(&self, client: &Client, job: &str) -> Result<Option<bool>, Trouble> {
+        let sql = format!(
+            "SELECT state OPERATOR(pg_catalog.=) 'finished' FROM {} WHERE name OPERATOR(pg_catalog.=) $1",
+            self.jobs
+        );
+        let found = client.query_opt(&sql, &[&job]).await?;
+        Ok(found.map(|row| row.try_get(0)).transpose()?)
+    }
+
     /// Creates what is missing. Several processes may begin at the same moment.
     pub(crate) async fn create(&self, client: &Client) -> Result<(), Trouble> {
         if self.look(client).await? {
@@ -73,6 +83,7 @@ impl Tables {
                ranges pg_catalog.int8 NOT NULL, \
                estimate pg_catalog.int8 NOT NULL, \
                along_places pg_catalog.bool NOT NULL, \
+               takes_all pg_catalog.bool NOT NULL, \
                {COUNTERS}, \
                failure pg_catalog.text, \
                waits_for pg_catalog.text, \

@@ -7,6 +7,7 @@ use crate::desk::Desk;
 use crate::error::{Fault, text_of};
 use crate::job::Job;
 use crate::shape::Shape;
+use crate::source::{Remaining, Source};
 use crate::statements::Statements;
 use crate::track::Bounds;
 use crate::trouble::Trouble;
@@ -50,6 +51,32 @@ async fn columns_of(client: &Client, table: &str) -> Result<Vec<(String, String)
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// What is known of a table that is filled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Filled {
+    /// Whether no key can be there twice, whoever writes it, as an index says so.
+    pub(crate) is_unique: bool,
+    pub(crate) is_empty: bool,
+}
+
+/// Looks at the table that is filled, if what remains are the rows that are missing in it.
+pub(crate) async fn filled(client: &Client, job: &dyn Job) -> Result<Filled, Trouble> {
+    let (WriteKind::Copy { table }, Source { remaining: Remaining::MissingIn { table: other, columns }, .. }) =
+        (job.write().0, job.source())
+    else {
+        return Ok(Filled::default());
+    };
+    let sql = format!(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_index AS i WHERE i.indrelid = to_regclass($1) AND i.indrelid = to_regclass($2) \
+          AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL \
+          AND ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (number, place) \
+           JOIN pg_catalog.pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.number \
+           WHERE k.place <= i.indnkeyatts) <@ $3::text[]), NOT EXISTS (SELECT FROM {table})"
+    );
+    let found = client.query_one(&sql, &[&table, &other, &columns]).await?;
+    Ok(Filled { is_unique: found.try_get(0)?, is_empty: found.try_get(1)? })
+}
+
 /// Prepares what reads and what writes, and compares the types with those of the fields.
 pub(crate) async fn check(
     desk: &mut Desk<'_>,
@@ -57,6 +84,12 @@ pub(crate) async fn check(
     shape: &Shape,
     statements: &Statements,
 ) -> Result<(), Trouble> {
+    if let Remaining::MissingIn { table, columns } = job.source().remaining
+        && columns.len() != shape.key.len()
+    {
+        let (named, key) = (columns.len(), shape.key.len());
+        return Err(Fault::MissingIn { table, named, source_table: shape.table.clone(), key }.into());
+    }
     let first = statements.own_columns();
     let page = statements.page(Bounds { lower: false, upper: false });
     let page = prepared(desk, "`source` or `Row`", page).await?;

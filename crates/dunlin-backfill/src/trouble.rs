@@ -16,6 +16,8 @@ pub(crate) enum Trouble {
     Server(SqlError),
     /// The range is somebody else's by now.
     Fenced,
+    /// The driver can't write a value as what its column is.
+    Unwritable,
 }
 
 /// What is to be done about it.
@@ -43,6 +45,7 @@ impl Trouble {
             }
             Self::Fault(_) => Remedy::Fail,
             Self::Fenced => Remedy::MoveOn,
+            Self::Unwritable => Remedy::Bisect,
             Self::Server(error) => match error.code() {
                 Some(code) => remedy_for(code),
                 None if is_lost(error) => Remedy::Reconnect,
@@ -59,6 +62,9 @@ impl Trouble {
             Self::Fenced => {
                 Fault::Refused { what, text: "another worker has taken over".to_owned(), code: None }
             }
+            Self::Unwritable => {
+                Fault::Refused { what, text: "a value that can't be written".to_owned(), code: None }
+            }
             Self::Server(error) => {
                 let text = text_of(&error);
                 match error.code() {
@@ -73,7 +79,7 @@ impl Trouble {
     pub(crate) fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
-            Self::Fault(_) | Self::Fenced => None,
+            Self::Fault(_) | Self::Fenced | Self::Unwritable => None,
         }
     }
 }

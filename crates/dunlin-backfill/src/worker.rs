@@ -12,9 +12,10 @@ use crate::key::Key;
 use crate::ledger::Lease;
 use crate::pace::Pace;
 use crate::shop::Shop;
+use crate::statements::Statements;
 use crate::striping::Stripes;
 use crate::trouble::{Remedy, Trouble};
-use crate::writing::{Writing, Written, limits};
+use crate::writing::{Learned, Writing, Written, limits};
 
 /// How often it looks whether there is something to do again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -35,12 +36,7 @@ pub(crate) struct Worker<'a> {
     reader: Option<Desk<'a>>,
     pace: Pace,
     stripes: Stripes,
-    /// Whether it was seen that what is written makes `remaining` false.
-    is_proven: bool,
-    /// Whether what is copied has never met a row that was there.
-    can_copy: bool,
-    /// Tries to be counted with the next batch.
-    retried: i64,
+    learned: Learned,
     tries: u32,
     /// Whether it has other connections than those with which it took its range.
     is_back: bool,
@@ -82,9 +78,7 @@ impl<'a> Worker<'a> {
             reader,
             pace: Pace::new(shop.settings.batch_time),
             stripes: Stripes::new(shop.settings.stripes, can_help),
-            is_proven: false,
-            can_copy: true,
-            retried: 0,
+            learned: Learned::NOTHING,
             tries: 0,
             is_back: false,
             care: Care::new(shop),
@@ -145,7 +139,11 @@ impl<'a> Worker<'a> {
             None => {
                 self.care.wait(&mut self.writer).await?;
                 match self.shop.ledger.claim(&self.writer, &self.name).await? {
-                    Claim::Range(claimed) => lease.insert(claimed),
+                    Claim::Range(claimed) => {
+                        // What somebody else has written in one range says nothing about the next.
+                        self.learned.takes_all = self.shop.ledger.takes_all(claimed.pass);
+                        lease.insert(claimed)
+                    }
                     Claim::Again => return Ok(true),
                     Claim::Wait => {
                         tokio::time::sleep(LOOK).await;
@@ -232,7 +230,7 @@ impl<'a> Worker<'a> {
             // One row that can't even be read: nobody knows its key.
             (Remedy::Bisect, None) => Err(trouble),
             _ => {
-                self.retried = self.retried.saturating_add(1);
+                self.learned.retried = self.learned.retried.saturating_add(1);
                 if self.tries >= TRIES {
                     return Err(trouble);
                 }
@@ -250,27 +248,31 @@ impl<'a> Worker<'a> {
 
     async fn read(&mut self, after: Option<&Key>, lease: &Lease) -> Result<Batch, Trouble> {
         let desk = self.reader.as_mut().unwrap_or(&mut self.writer);
-        read(self.shop, desk, after, lease, self.pace.rows()).await
+        let statements = self.shop.ledger.reading(lease.pass, self.learned.takes_all);
+        read(self.shop, desk, statements, (after, lease.upper.as_ref()), self.pace.rows()).await
     }
 
     /// Writes a batch and reads the next one meanwhile.
     async fn write_and_read(&mut self, lease: &mut Lease, batch: &Batch) -> Result<Step, Trouble> {
-        let Self { shop, writer, reader, pace, stripes, is_proven, can_copy, retried, .. } = self;
+        let Self { shop, writer, reader, pace, stripes, learned, .. } = self;
         let began = Instant::now();
-        let retried = std::mem::take(retried);
-        let mut writing = Writing { shop, desk: writer, is_proven, can_copy, retried };
-        let count = stripes.count(batch.changes());
+        let statements = shop.ledger.reading(lease.pass, learned.takes_all);
+        let mut writing = Writing { shop, desk: writer, learned };
+        let deal = stripes.deal(batch.changes());
         let end = batch.end().cloned();
-        let bounds = lease.clone();
+        let upper = lease.upper.clone();
         let next = async {
             match (reader, batch.is_last) {
-                (Some(reader), false) => Some(read(shop, reader, end.as_ref(), &bounds, pace.rows()).await),
+                (Some(reader), false) => {
+                    let bounds = (end.as_ref(), upper.as_ref());
+                    Some(read(shop, reader, statements, bounds, pace.rows()).await)
+                }
                 _ => None,
             }
         };
-        let (written, next) = join(writing.batch(lease, batch, count), next).await;
+        let (written, next) = join(writing.batch(lease, batch, &deal), next).await;
         let Written { updated, hot, goes_on } = written?;
-        stripes.wrote(count, updated, hot);
+        stripes.wrote(&deal, updated, hot);
         pace.wrote(batch.span, batch.bytes, began.elapsed());
         // What went wrong with reading goes wrong again, and then it is looked after.
         Ok(Step { next: next.and_then(Result::ok), is_last: batch.is_last, goes_on })
@@ -281,15 +283,11 @@ impl<'a> Worker<'a> {
         let began = Instant::now();
         let limits = limits(&self.shop.settings, self.pace.rows());
         self.writer.begin(limits).await.map_err(|trouble| (trouble, None))?;
-        let read = read(self.shop, &mut self.writer, lease.cursor.as_ref(), lease, self.pace.rows()).await;
+        let statements = self.shop.ledger.of(lease.pass);
+        let bounds = (lease.cursor.as_ref(), lease.upper.as_ref());
+        let read = read(self.shop, &mut self.writer, statements, bounds, self.pace.rows()).await;
         let batch = read.map_err(|trouble| (trouble, None))?;
-        let mut writing = Writing {
-            shop: self.shop,
-            desk: &mut self.writer,
-            is_proven: &mut self.is_proven,
-            can_copy: &mut self.can_copy,
-            retried: std::mem::take(&mut self.retried),
-        };
+        let mut writing = Writing { shop: self.shop, desk: &mut self.writer, learned: &mut self.learned };
         match writing.whole(lease, &batch).await {
             Ok(Written { goes_on, .. }) => {
                 self.pace.wrote(batch.span, batch.bytes, began.elapsed());
@@ -307,13 +305,7 @@ impl<'a> Worker<'a> {
         trouble: &Trouble,
     ) -> Result<(), Trouble> {
         let kind = trouble.code().map_or("a value that can't be written", |code| code.code()).to_owned();
-        let mut writing = Writing {
-            shop: self.shop,
-            desk: &mut self.writer,
-            is_proven: &mut self.is_proven,
-            can_copy: &mut self.can_copy,
-            retried: std::mem::take(&mut self.retried),
-        };
+        let mut writing = Writing { shop: self.shop, desk: &mut self.writer, learned: &mut self.learned };
         writing.poisoned(lease, batch, &kind).await
     }
 
@@ -346,10 +338,9 @@ struct Step {
 async fn read(
     shop: &Shop<'_>,
     desk: &mut Desk<'_>,
-    after: Option<&Key>,
-    lease: &Lease,
+    statements: &Statements,
+    bounds: (Option<&Key>, Option<&Key>),
     rows: usize,
 ) -> Result<Batch, Trouble> {
-    let bounds = (after, lease.upper.as_ref());
-    Batch::read(desk, shop.job, shop.ledger.of(lease.pass), shop.migrator, bounds, rows).await
+    Batch::read(desk, shop.job, statements, shop.migrator, bounds, rows).await
 }

@@ -34,7 +34,11 @@ impl Write {
     /// that nobody changes any more (events, readings, closed orders), and where whoever changes a row writes the whole copy, too
     /// (`INSERT ... ON CONFLICT ... DO UPDATE`): the backfill never overwrites one. Otherwise use `insert_into`.
     ///
-    /// A row that meets one with the same unique key there is not copied. From then on the rows are inserted.
+    /// A row that meets one with the same unique key there is not copied: its batch is inserted instead.
+    ///
+    /// With [`SourceTable::missing_in`](crate::SourceTable::missing_in), a unique index on those columns, and no row there when the
+    /// backfill began, rows are read without a look at what is there: what this backfill has copied is behind its cursor,
+    /// which is written in the same transaction. Where a batch meets rows of somebody else the rest of its range is looked up again.
     pub fn copy_into(table: impl Into<String>) -> Self {
         Self(WriteKind::Copy { table: table.into() })
     }

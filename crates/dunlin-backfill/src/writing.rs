@@ -1,10 +1,12 @@
 //! Writes a batch, and with it how far the work is.
 
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use bytes::Bytes;
+use futures_util::SinkExt;
+use futures_util::future::{join, join_all};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{Kind, ToSql, Type};
 
 use crate::Settings;
@@ -14,6 +16,7 @@ use crate::error::Fault;
 use crate::key::Key;
 use crate::ledger::{Counts, FIRST_PASS, Lease, Ledger};
 use crate::shop::Shop;
+use crate::striping::Deal;
 use crate::trouble::{Remedy, Trouble};
 
 /// What came of writing a batch.
@@ -23,6 +26,9 @@ pub(crate) struct Written {
     pub(crate) hot: u64,
     pub(crate) goes_on: bool,
 }
+
+/// So many rows of each page are looked up to have it pruned.
+const LOOKS: usize = 2;
 
 /// How much longer than a batch should take a row may be locked.
 const SLACK: Duration = Duration::from_millis(100);
@@ -39,16 +45,6 @@ fn fenced<'a>(ledger: &'a Ledger, lease: &'a Lease, arrays: &'a Arrays<'_>) -> V
     arrays.parameters().into_iter().chain(own).collect()
 }
 
-async fn copy_all(
-    mut writer: Pin<&mut BinaryCopyInWriter>,
-    batch: &Batch,
-) -> Result<(), tokio_postgres::Error> {
-    for values in batch.values() {
-        writer.as_mut().write(&values).await?;
-    }
-    writer.finish().await.map(drop)
-}
-
 /// Rows that somebody else has written meanwhile: so many still remained, and so many of them were changed.
 struct Moved {
     read: usize,
@@ -57,46 +53,67 @@ struct Moved {
     poison: u64,
 }
 
+/// What a worker has learned from its batches.
+#[derive(Debug)]
+pub(crate) struct Learned {
+    /// It was seen that what is written makes `remaining` false.
+    pub(crate) is_proven: bool,
+    /// What is copied has never met a row that it could not be copied beside.
+    pub(crate) can_copy: bool,
+    /// Nothing was there in this range that this backfill has not written.
+    pub(crate) takes_all: bool,
+    /// Tries to be counted with what is written next.
+    pub(crate) retried: i64,
+}
+
+impl Learned {
+    pub(crate) const NOTHING: Self = Self { is_proven: false, can_copy: true, takes_all: false, retried: 0 };
+}
+
 /// What writes.
 pub(crate) struct Writing<'a, 'b> {
     pub(crate) shop: &'a Shop<'a>,
     pub(crate) desk: &'a mut Desk<'b>,
-    pub(crate) is_proven: &'a mut bool,
-    pub(crate) can_copy: &'a mut bool,
-    /// Tries to be counted with what is written.
-    pub(crate) retried: i64,
+    pub(crate) learned: &'a mut Learned,
 }
 
 impl Writing<'_, '_> {
-    /// Writes a batch in so many transactions.
+    /// Writes a batch, dealt out so, in as many transactions.
     pub(crate) async fn batch(
         &mut self,
         lease: &mut Lease,
         batch: &Batch,
-        stripes: usize,
+        deal: &Deal,
     ) -> Result<Written, Trouble> {
         let limits = limits(&self.shop.settings, batch.len());
-        if !*self.is_proven || self.retried > 0 || batch.poison().next().is_some() {
-            self.desk.begin(limits).await?;
-            return self.whole(lease, batch).await;
-        }
-        if let (Some(copy), true) = (&self.shop.ledger.statements.copy, *self.can_copy) {
-            self.desk.begin(limits).await?;
+        let copy = self.shop.ledger.statements.copy.as_ref();
+        let is_first_try = self.learned.retried == 0 && batch.poison().next().is_none();
+        if let Some(copy) = copy.filter(|_| self.learned.is_proven && self.learned.can_copy && is_first_try) {
             match self.copied(lease, batch, copy).await {
-                // Some of the rows are there already, or can't be: the server says of which it is true when they are inserted.
                 Err(trouble) if trouble.remedy() == Remedy::Bisect => {
-                    *self.can_copy = false;
+                    // Some of the rows are there already, or can't be: the server says of which it is true when they are inserted.
+                    let is_there = trouble.code() == Some(&SqlState::UNIQUE_VIOLATION);
+                    if is_there && batch.takes_all {
+                        // Somebody else writes such rows, too: from here on it looks which are missing.
+                        self.learned.takes_all = false;
+                    } else {
+                        self.learned.can_copy = false;
+                    }
                     self.desk.roll_back().await?;
-                    self.desk.begin(limits).await?;
-                    return self.whole(lease, batch).await;
                 }
                 written => return written,
             }
         }
+        // What is read without a look at what is there has to be in one transaction with the cursor: nothing else keeps it from being
+        // read again.
+        if copy.is_some() || !self.learned.is_proven || !is_first_try {
+            self.desk.begin(limits).await?;
+            return self.whole(lease, batch).await;
+        }
         self.desk.limit(limits).await?;
         let mut written = match batch.changes() {
             0 => Written::default(),
-            _ => self.striped(lease, batch, stripes).await?,
+            _ => self.striped(lease, batch, deal).await?,
         };
         let changes = u64::try_from(batch.changes()).unwrap_or(u64::MAX);
         // The rows without a change, and those that somebody else has done meanwhile, or deleted.
@@ -120,19 +137,25 @@ impl Writing<'_, '_> {
         Ok(Written { goes_on, ..written })
     }
 
-    /// Copies the changes of a batch into the table that is filled, in one transaction, which has begun, and commits.
+    /// Copies the changes of a batch into the table that is filled, in one transaction.
     async fn copied(&mut self, lease: &mut Lease, batch: &Batch, copy: &str) -> Result<Written, Trouble> {
         let changes = batch.changes();
+        // The members of the arrays that would be inserted.
+        let insert = self.desk.prepare(self.shop.ledger.statements.write.clone()).await?;
+        let member = |ty: &Type| match ty.kind() {
+            Kind::Array(member) => member.clone(),
+            _ => ty.clone(),
+        };
+        let types: Vec<_> = insert.params().iter().map(member).collect();
+        let Ok(pieces) = batch.copied(&types) else { return Err(Trouble::Unwritable) };
+        self.desk.begin(limits(&self.shop.settings, batch.len())).await?;
         if changes > 0 {
-            // The members of the arrays that would be inserted.
-            let insert = self.desk.prepare(self.shop.ledger.statements.write.clone()).await?;
-            let member = |ty: &Type| match ty.kind() {
-                Kind::Array(member) => member.clone(),
-                _ => ty.clone(),
-            };
-            let types: Vec<_> = insert.params().iter().map(member).collect();
-            let writer = pin!(BinaryCopyInWriter::new(self.desk.copy_in(copy).await?, &types));
-            copy_all(writer, batch).await?;
+            let copy = self.desk.prepare(copy.to_owned()).await?;
+            let mut sink = pin!(self.desk.copy_in::<_, Bytes>(&copy).await?);
+            for piece in pieces {
+                sink.feed(piece).await?;
+            }
+            sink.finish().await?;
         }
         let processed = match lease.pass {
             FIRST_PASS => batch.len(),
@@ -150,25 +173,40 @@ impl Writing<'_, '_> {
     /// Writes the changes of a batch, each stripe in a transaction of its own, all in one flight: the server has something to do while the
     /// next batch is converted. The cursor moves when all of them are there: a batch that was cut off is read again, without the rows
     /// that no longer remain.
-    async fn striped(&mut self, lease: &Lease, batch: &Batch, stripes: usize) -> Result<Written, Trouble> {
+    async fn striped(&mut self, lease: &Lease, batch: &Batch, deal: &Deal) -> Result<Written, Trouble> {
         let ledger = &self.shop.ledger;
         let statements = &ledger.statements;
         let write = self.desk.prepare(ledger.write(self.shop.shape.oid)).await?;
+        let look = self.desk.prepare(statements.look_up()).await?;
         let desk = &*self.desk;
-        let one = |stripe: usize| {
+        let changed = batch.changed();
+        let one = |rows: Vec<usize>| {
             let write = &write;
             async move {
-                let rows = batch.stripe(stripe, stripes);
-                let arrays = batch.arrays(&rows, statements.parameters, statements.key.len());
+                let arrays = batch.arrays(&rows, statements.parameters);
                 let written = desk.query_one(write, &fenced(ledger, lease, &arrays)).await?;
                 Ok::<(i64, i64), Trouble>((written.try_get(0)?, written.try_get(1)?))
             }
         };
+        // What the last stripe leaves dead is pruned now, as a row or two of each page are looked up: whoever comes by later, the sweep at
+        // the latest, would have to put an image of the whole page into the log.
+        let some = self.shop.shape.rows_on_a_page.checked_div(LOOKS).unwrap_or_default().max(1);
+        let some: Vec<usize> = changed.iter().copied().step_by(some).collect();
+        let prune = async {
+            if deal.stripes() > 1 {
+                let keys = batch.key_arrays(&some);
+                let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
+                desk.query_one(&look, &keys).await?;
+            }
+            Ok::<(), Trouble>(())
+        };
         let mut all = Written::default();
-        for written in join_all((0..stripes).map(one)).await {
+        let (stripes, pruned) = join(join_all(deal.out(&changed).into_iter().map(one)), prune).await;
+        pruned?;
+        for written in stripes {
             let (updated, hot) = written?;
             all.updated = all.updated.saturating_add(u64::try_from(updated).unwrap_or_default());
-            all.hot = all.hot.saturating_add(u64::try_from(hot).unwrap_or_default());
+            all.hot = all.hot.saturating_add(self.desk.hot.since(hot));
         }
         Ok(all)
     }
@@ -179,14 +217,16 @@ impl Writing<'_, '_> {
         let Shop { ledger, job, migrator, settings, shape, .. } = self.shop;
         let statements = &ledger.statements;
         self.desk.begin(limits(settings, batch.len())).await?;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let moved = batch.read_moved(&rows, self.desk, *job, statements, migrator).await?;
-        let rows = moved.stripe(0, 1);
+        let rows = moved.changed();
         let mut updated = 0_i64;
         if !rows.is_empty() {
             let write = self.desk.prepare(ledger.write(shape.oid)).await?;
-            let arrays = moved.arrays(&rows, statements.parameters, statements.key.len());
-            updated = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?.try_get(0)?;
+            let arrays = moved.arrays(&rows, statements.parameters);
+            let written = self.desk.query_one(&write, &fenced(ledger, lease, &arrays)).await?;
+            updated = written.try_get(0)?;
+            self.desk.hot.since(written.try_get(1)?);
         }
         self.desk.commit().await?;
         let poison = u64::try_from(moved.poison().count()).unwrap_or(u64::MAX);
@@ -196,9 +236,9 @@ impl Writing<'_, '_> {
     /// Writes a batch in one transaction, which has begun, and commits. Looks whether what was written makes `remaining` false.
     pub(crate) async fn whole(&mut self, lease: &mut Lease, batch: &Batch) -> Result<Written, Trouble> {
         let Shop { ledger: Ledger { statements, .. }, job, migrator, .. } = self.shop;
-        let rows = batch.stripe(0, 1);
+        let rows = batch.changed();
         let mut changed = self.write(batch, &rows).await?;
-        let mut retried = std::mem::take(&mut self.retried);
+        let mut retried = std::mem::take(&mut self.learned.retried);
         let mut looked_at = batch.len();
         if statements.locks {
             // What a statement of the program's own counts is not the rows that were read.
@@ -212,7 +252,7 @@ impl Writing<'_, '_> {
             retried = retried.saturating_add(i64::try_from(moved.len()).unwrap_or(i64::MAX));
             // Those that are poison by now remain, and are counted when they are set aside.
             looked_at = looked_at.saturating_sub(moved.poison().count());
-            let rows = moved.stripe(0, 1);
+            let rows = moved.changed();
             changed = changed.saturating_add(self.write(&moved, &rows).await?);
         }
         let changed = i64::try_from(changed).unwrap_or(i64::MAX);
@@ -238,7 +278,7 @@ impl Writing<'_, '_> {
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.write.clone()).await?;
-        let arrays = batch.arrays(rows, statements.parameters, statements.key.len());
+        let arrays = batch.arrays(rows, statements.parameters);
         let written = self.desk.execute(&statement, &arrays.parameters()).await?;
         Ok(usize::try_from(written).unwrap_or(usize::MAX))
     }
@@ -247,19 +287,19 @@ impl Writing<'_, '_> {
     ///
     /// Of some rows some may remain rightly, where the condition looks at other tables: somebody may have written to those meanwhile.
     async fn prove(&mut self, batch: &Batch, rows: &[usize]) -> Result<(), Trouble> {
-        if *self.is_proven || rows.is_empty() {
+        if self.learned.is_proven || rows.is_empty() {
             return Ok(());
         }
         let statements = &self.shop.ledger.statements;
         let statement = self.desk.prepare(statements.still_remains()).await?;
-        let keys = batch.key_arrays(rows, statements.key.len());
+        let keys = batch.key_arrays(rows);
         let keys: Vec<_> = keys.iter().map(|array| -> &(dyn ToSql + Sync) { array }).collect();
         let remain: i64 = self.desk.query_one(&statement, &keys).await?.try_get(0)?;
         let all = usize::try_from(remain).is_ok_and(|remain| remain == rows.len());
         if all && rows.len() > 1 {
             return Err(Fault::StillRemains { condition: statements.remaining().to_owned() }.into());
         }
-        *self.is_proven = !all;
+        self.learned.is_proven = !all;
         Ok(())
     }
 
@@ -267,7 +307,7 @@ impl Writing<'_, '_> {
     async fn quarantine(&mut self, batch: &Batch) -> Result<i64, Trouble> {
         let mut count = 0_i64;
         for (key, kind) in batch.poison() {
-            count = count.saturating_add(self.note(key, kind).await?);
+            count = count.saturating_add(self.note(&key, kind).await?);
         }
         Ok(count)
     }
@@ -292,11 +332,11 @@ impl Writing<'_, '_> {
         batch: &Batch,
         kind: &str,
     ) -> Result<(), Trouble> {
-        let Some(key) = batch.keys.last() else { return Ok(()) };
+        let Some(key) = batch.last() else { return Ok(()) };
         self.desk.begin(limits(&self.shop.settings, 1)).await?;
-        let quarantined = self.note(key, kind).await?;
+        let quarantined = self.note(&key, kind).await?;
         let processed = if lease.pass == FIRST_PASS { 1 } else { quarantined };
-        let retried = std::mem::take(&mut self.retried);
+        let retried = std::mem::take(&mut self.learned.retried);
         let counts = Counts { processed, quarantined, retried, ..Counts::default() };
         self.fence(lease, &counts, batch.end()).await?;
         self.desk.commit().await?;
@@ -329,7 +369,6 @@ impl Writing<'_, '_> {
         let Some(row) = self.desk.query_opt(&statement, &parameters).await? else {
             return Err(Trouble::Fenced);
         };
-        let hot: i64 = row.try_get(1)?;
-        Ok((row.try_get(0)?, u64::try_from(hot).unwrap_or_default()))
+        Ok((row.try_get(0)?, self.desk.hot.since(row.try_get(1)?)))
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::connect::Connect;
 use crate::history_sql::RunName;
 use crate::plan::{Plan, Step};
+use crate::progress::Progress;
 use crate::report::Done;
 use crate::run::Run;
 use crate::{Error, ErrorKind, HookPoint, MigrationHookContext, Migrator, Report, RunContext, Stopped};
@@ -79,6 +80,7 @@ impl Run<'_> {
         self.around.plan = Some(plan.clone());
         for (number, hook) in hooks.run.iter().enumerate() {
             let cx = context(plan, self.migrator, self.connector(), &self.name);
+            self.migrator.observer.notify(Progress::Hook { point: HookPoint::Before, id: None });
             match hook.before(&cx).await {
                 Ok(()) => self.around.run = number.saturating_add(1),
                 Err(error) if Stopped::is_in(&*error) => return Err(Error::stopped(next)),
@@ -98,6 +100,7 @@ impl Run<'_> {
             let Some(plan) = &self.around.plan else { return Ok(()) };
             let cx = context(plan, migrator, self.connector(), &self.name);
             let Some(hook) = migrator.hooks.run.get(number) else { return Ok(()) };
+            migrator.observer.notify(Progress::Hook { point: HookPoint::After, id: None });
             let outcome = hook.after(&cx, &report).await;
             self.around.run = number;
             outcome.map_err(|error| tell(Error::hook_of_run(HookPoint::After, error)))?;
@@ -122,6 +125,8 @@ impl Run<'_> {
         let mut told = 0_usize;
         let mut outcome = Ok(());
         for hook in &hooks.each {
+            let now = Progress::Hook { point: HookPoint::Before, id: Some(&step.id) };
+            self.migrator.observer.notify(now);
             outcome = hook.before(&cx).await;
             if outcome.is_err() {
                 break;
@@ -156,6 +161,7 @@ impl Run<'_> {
             };
             let cx = MigrationHookContext { run, step, number: index.saturating_add(1) };
             for (number, hook) in migrator.hooks.each.iter().enumerate().take(told).rev() {
+                migrator.observer.notify(Progress::Hook { point: HookPoint::After, id: Some(&step.id) });
                 let outcome = hook.after(&cx, took).await;
                 if let Some(each) = self.around.each.get_mut(place) {
                     each.told = number;

@@ -5,10 +5,11 @@ use tokio_postgres::error::SqlState;
 
 use crate::history_sql::digest_of;
 use crate::keeper::Keeper;
-use crate::lock::{LOCKING, LockKey, Peek, Polled, Tried, Wait};
+use crate::lock::{LOCKING, LockKey, Peek, Polled, Tried};
 use crate::run::{Run, Work};
 use crate::session::Session;
 use crate::stray::Stray;
+use crate::wait::Wait;
 use crate::wire::flag;
 use crate::{Error, ErrorKind, Pooler, Target};
 

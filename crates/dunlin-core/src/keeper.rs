@@ -6,8 +6,9 @@ use tokio_postgres::SimpleQueryRow;
 
 use crate::connect::{Connect, Connection};
 use crate::failure::Failure;
-use crate::lock::{LOCKING, LockKey, Peek, Wait};
+use crate::lock::{LOCKING, LockKey, Peek};
 use crate::session::Session;
+use crate::wait::Wait;
 use crate::wire::{Wire, flag, text, value};
 use crate::{Error, Migrator};
 

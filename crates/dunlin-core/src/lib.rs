@@ -40,6 +40,7 @@ mod jitter;
 mod keeper;
 mod lock;
 mod session;
+mod wait;
 mod wire;
 
 mod apply;

@@ -1,18 +1,15 @@
 //! The advisory lock that lets one runner at a time work on a history.
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use dunlin_script::Digest;
 use tokio_postgres::SimpleQueryRow;
 
-use crate::blocker::Blocker;
 use crate::ident::literal;
-use crate::jitter::Jitter;
-use crate::progress::{Observers, Progress};
 use crate::session::{OWNER, Session};
+use crate::wait::Wait;
 use crate::wire::{Wire, flag, text, value};
-use crate::{Error, HistoryTable, Migrator, Stop};
+use crate::{Error, HistoryTable};
 
 /// The first half of every lock key of this library: `dunl` in ASCII. The two-key space is apart from the one-key
 /// space, and locks of different databases are apart from each other.
@@ -235,7 +232,7 @@ impl LockKey {
     async fn not_had_in(self, class: i32, wire: &Wire<'_>, wait: &Wait<'_>) -> Error {
         let rows = wire.rows(&self.holder_in(class)).await;
         let holder = rows.ok().and_then(|rows| rows.first().map(Holder::of));
-        Error::lock_timeout(wait.deadline, holder)
+        Error::lock_timeout(wait.deadline(), holder)
     }
 }
 
@@ -299,62 +296,6 @@ pub(crate) enum Polled {
     },
     /// Another runner has finished the work.
     NothingToDo,
-}
-
-/// A wait that has a deadline, tells somebody about itself, and ends when the run is asked to stop.
-pub(crate) struct Wait<'a> {
-    began: Instant,
-    deadline: Duration,
-    observers: &'a Observers,
-    stop: &'a Stop,
-    holder: Option<Blocker>,
-    /// When it is asked for again who has the lock.
-    asks: Duration,
-}
-
-/// How long it waits until it asks who has the lock, and how long until it does so again.
-const ASK: Duration = Duration::from_secs(1);
-const ASK_AGAIN: Duration = Duration::from_secs(10);
-
-impl<'a> Wait<'a> {
-    pub(crate) fn new(migrator: &'a Migrator, deadline: Duration) -> Self {
-        Self {
-            began: Instant::now(),
-            deadline,
-            observers: &migrator.observer,
-            stop: &migrator.stop,
-            holder: None,
-            asks: ASK,
-        }
-    }
-
-    pub(crate) fn waited(&self) -> Duration {
-        self.began.elapsed()
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.waited() >= self.deadline
-    }
-
-    /// Waits for the next try.
-    pub(crate) async fn pause(&mut self) -> Result<(), Error> {
-        let waited = self.waited();
-        let pause = Jitter::polling(waited);
-        self.observers.notify(Progress::WaitingForLock { waited, holder: self.holder.as_ref() });
-        self.stop.sleep(pause.min(self.deadline.saturating_sub(waited))).await;
-        if self.stop.is_stopped() { Err(Error::stopped(None)) } else { Ok(()) }
-    }
-
-    /// Asks who has the lock, if somebody wants to know and it is time to.
-    pub(crate) async fn look(&mut self, key: LockKey, wire: &Wire<'_>) {
-        let waited = self.waited();
-        if self.observers.is_there() && waited >= self.asks {
-            self.asks = waited.saturating_add(ASK_AGAIN);
-            // Nothing depends on it.
-            let rows = wire.rows(&key.holder()).await.unwrap_or_default();
-            self.holder = rows.first().map(|row| Blocker::of_holder(Holder::of(row)));
-        }
-    }
 }
 
 /// Who holds the lock.

@@ -10,6 +10,7 @@ use crate::diagnose_sql;
 use crate::failure::{Failure, server_errors};
 use crate::ident::literal;
 use crate::plan::Plan;
+use crate::progress::Progress;
 use crate::run::Run;
 use crate::session::Session;
 use crate::wire::Wire;
@@ -125,6 +126,7 @@ impl Run<'_> {
         if requirements.is_empty() || self.around.is_checked {
             return Ok(());
         }
+        self.migrator.observer.notify(Progress::Checking { requirements: requirements.len() });
         let run =
             RunContext { plan, migrator: self.migrator, connect: self.connector(), run_id: &self.name.id };
         let preflight = Preflight { run, wire: &self.wire, asking: AtomicU32::new(0) };

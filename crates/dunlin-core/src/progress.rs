@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::blocker::Blocker;
 use crate::plan::Plan;
-use crate::{Direction, MigrationId};
+use crate::{Direction, HookPoint, MigrationId};
 
 /// What a run is doing, as it does it.
 ///
@@ -33,6 +33,20 @@ pub enum Progress<'a> {
         id: &'a MigrationId,
         /// Up or down.
         direction: Direction,
+    },
+    /// What the run requires is checked.
+    #[non_exhaustive]
+    Checking {
+        /// How many requirements there are.
+        requirements: usize,
+    },
+    /// A hook is called: around a run, or around a migration.
+    #[non_exhaustive]
+    Hook {
+        /// Before or after.
+        point: HookPoint,
+        /// The migration; nothing for the run.
+        id: Option<&'a MigrationId>,
     },
     /// A statement of a migration outside a transaction starts. The statements of one inside a transaction travel together, and the
     /// server does not tell which of them it is at.

@@ -27,6 +27,8 @@ pub(crate) struct Book {
     /// Whether the task has ended.
     has_ended: bool,
     state: Option<State>,
+    /// What is done beside migrations: a hook is called, requirements are checked.
+    doing: Option<String>,
     /// What it waits for, where that is no lock.
     waits_for: Option<String>,
     lock: Option<LockWait>,
@@ -62,6 +64,7 @@ impl Book {
             has_started: false,
             has_ended: false,
             state: None,
+            doing: None,
             waits_for: None,
             lock: None,
             lock_waited: Duration::ZERO,
@@ -84,6 +87,7 @@ impl Book {
     pub(crate) fn note(&mut self, progress: &Progress<'_>) {
         self.live.note(progress);
         self.log.note(progress);
+        self.doing = doing(progress);
         match progress {
             Progress::WaitingForLock { waited, holder, .. } => {
                 self.turn(Phase::WaitingForLock);
@@ -117,8 +121,10 @@ impl Book {
             ErrorKind::LockTimeout => Phase::WaitingForLock,
             _ => Phase::WaitingForServer,
         });
-        self.waits_for = Some(error.to_string());
-        self.log.add("waiting", None, Some(error.to_string()));
+        // The cause says which of what may be wrong it is.
+        let why = text(error);
+        self.waits_for = Some(why.clone());
+        self.log.add("waiting", None, Some(why));
     }
 
     /// The migrations are done.
@@ -327,9 +333,10 @@ impl Book {
             (Phase::WaitingForLock, _, None, Some(LockWait { holder: Some(holder), .. })) => {
                 format!("another process migrates: {holder}")
             }
-            (Phase::Migrating, _, _, _) => match self.live.id() {
-                Some(id) => format!("migration {id} runs"),
-                None => Phase::Migrating.to_string(),
+            (Phase::Migrating, _, _, _) => match (&self.doing, self.live.id()) {
+                (Some(doing), _) => doing.clone(),
+                (None, Some(id)) => format!("migration {id} runs"),
+                (None, None) => Phase::Migrating.to_string(),
             },
             (phase, _, _, _) => phase.to_string(),
         })
@@ -372,6 +379,20 @@ impl Book {
         snapshot.read_at = self.read_at.map(|(_, at)| at).filter(|at| *at != SystemTime::UNIX_EPOCH);
         snapshot.unread.clone_from(&self.unread);
         snapshot
+    }
+}
+
+/// What is done beside migrations, until something else is told.
+fn doing(progress: &Progress<'_>) -> Option<String> {
+    match progress {
+        Progress::Checking { requirements, .. } => {
+            Some(format!("{requirements} requirements of the migrations are checked"))
+        }
+        Progress::Hook { point, id: Some(id), .. } => {
+            Some(format!("a hook {point} migration {id} is called"))
+        }
+        Progress::Hook { point, id: None, .. } => Some(format!("a hook {point} the migrations is called")),
+        _ => None,
     }
 }
 

@@ -34,9 +34,11 @@ mod log;
 mod metrics;
 mod not_ready;
 mod policy;
+mod running;
 mod serial;
 mod snapshot;
 mod startup;
+mod step;
 mod steps;
 mod work;
 
@@ -45,7 +47,7 @@ pub use changes::Changes;
 pub use dunlin_core::BackfillState;
 pub use not_ready::NotReady;
 pub use policy::{OverBudget, PutOff, WhenAhead};
-pub use snapshot::{
-    Backfill, Build, Event, Failure, LockWait, Phase, Running, Snapshot, Step, StepState, Verdict,
-};
+pub use running::{Build, Running};
+pub use snapshot::{Backfill, Event, Failure, LockWait, Phase, Snapshot};
 pub use startup::Startup;
+pub use step::{Step, StepState, Verdict};

@@ -1,8 +1,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use dunlin_core::{BackfillState, Direction, Location, MigrationId, State};
+use dunlin_core::{BackfillState, Location, MigrationId, State};
 use serde::Serialize;
+
+use crate::running::share;
+use crate::{Running, Step, StepState};
 
 /// All that is known of a start at one moment: what the page shows, what `/migrations` answers, and what a terminal or a log may
 /// be made of.
@@ -152,107 +155,6 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A migration and how it stands.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Step {
-    /// Version and name.
-    #[serde(flatten)]
-    pub id: MigrationId,
-    /// How it stands.
-    pub state: StepState,
-    /// Whether it was verified, and how that went.
-    pub verdict: Verdict,
-    /// When it was applied, by the server's clock.
-    #[serde(rename = "applied_at_us", serialize_with = "crate::serial::optional_since_1970")]
-    pub applied_at: Option<SystemTime>,
-    /// How long it took on the server.
-    #[serde(rename = "took_us", serialize_with = "crate::serial::optional_microseconds")]
-    pub took: Option<Duration>,
-    /// The application that applied it.
-    pub application: Option<String>,
-    /// How many statements of a migration outside a transaction are done, where it is half applied.
-    pub statements_done: Option<usize>,
-}
-
-impl Step {
-    /// A migration that stands so, and of which nothing else is known.
-    #[must_use]
-    pub fn new(id: MigrationId, state: StepState) -> Self {
-        Self {
-            id,
-            state,
-            verdict: Verdict::None,
-            applied_at: None,
-            took: None,
-            application: None,
-            statements_done: None,
-        }
-    }
-}
-
-/// How a migration stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum StepState {
-    /// It is applied.
-    Applied,
-    /// This process runs it.
-    Running,
-    /// It was begun outside a transaction and has not come to its end: another process runs it, or the next run goes on with it.
-    HalfApplied,
-    /// It will be applied.
-    Pending,
-    /// It has failed in this process.
-    Failed,
-    /// It is applied, and newer than all that this program knows.
-    Ahead,
-    /// It is applied, this program does not know it, and knows later ones.
-    Missing,
-}
-
-impl fmt::Display for StepState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Applied => "applied",
-            Self::Running => "running",
-            Self::HalfApplied => "half applied",
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Ahead => "ahead",
-            Self::Missing => "missing",
-        })
-    }
-}
-
-/// What is known of whether a migration did what it should.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Verdict {
-    /// It does not say how to verify it, or that is not known.
-    #[default]
-    None,
-    /// It says how, and has not been verified by this process.
-    Unverified,
-    /// It was verified when it was applied, or since.
-    Verified,
-    /// It was verified and is not as it should be.
-    Failed,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::None => "no verification",
-            Self::Unverified => "not verified by this process",
-            Self::Verified => "verified",
-            Self::Failed => "verification failed",
-        })
-    }
-}
-
 /// A wait for the migration lock.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
@@ -270,92 +172,6 @@ impl LockWait {
     #[must_use]
     pub fn new(waited: Duration, holder: Option<String>) -> Self {
         Self { waited, holder }
-    }
-}
-
-/// A migration that runs.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Running {
-    /// Version and name.
-    #[serde(flatten)]
-    pub id: MigrationId,
-    /// Up or down.
-    pub direction: Direction,
-    /// For how long.
-    #[serde(rename = "elapsed_us", serialize_with = "crate::serial::microseconds")]
-    pub elapsed: Duration,
-    /// Which statement runs, from 1, and of how many, where it runs outside a transaction.
-    pub statement: Option<(usize, usize)>,
-    /// How often it was tried again.
-    pub retries: u64,
-    /// Who was in its way when it was last tried, without any SQL.
-    pub blockers: Vec<String>,
-    /// The index that it builds.
-    pub build: Option<Build>,
-    /// Units of work that it says are done, and in all.
-    pub advanced: Option<(u64, u64)>,
-    /// Units of work in a second.
-    pub rate: Option<f64>,
-    /// How long the rest takes at that rate.
-    #[serde(rename = "left_us", serialize_with = "crate::serial::optional_microseconds")]
-    pub left: Option<Duration>,
-}
-
-impl Running {
-    /// One that has just begun.
-    #[must_use]
-    pub fn new(id: MigrationId, direction: Direction) -> Self {
-        Self {
-            id,
-            direction,
-            elapsed: Duration::ZERO,
-            statement: None,
-            retries: 0,
-            blockers: Vec::new(),
-            build: None,
-            advanced: None,
-            rate: None,
-            left: None,
-        }
-    }
-
-    /// How much of it is done, from 0 to 1: of the index that it builds, or of the work that it counts.
-    #[must_use]
-    pub fn share(&self) -> Option<f64> {
-        match (&self.build, self.advanced) {
-            (Some(build), _) => build.share(),
-            (None, Some((done, total))) => share(done, total),
-            (None, None) => None,
-        }
-    }
-}
-
-/// An index that is built concurrently.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Build {
-    /// What the server does, in its words.
-    pub phase: String,
-    /// How much of this phase is done.
-    pub done: u64,
-    /// How much it is in all; 0 where the server does not say.
-    pub total: u64,
-    /// The process of the session that it waits for.
-    pub waits_for: Option<i32>,
-}
-
-impl Build {
-    /// A build in this phase, of which so much is done.
-    #[must_use]
-    pub fn new(phase: impl Into<String>, done: u64, total: u64, waits_for: Option<i32>) -> Self {
-        Self { phase: phase.into(), done, total, waits_for }
-    }
-
-    /// How much of the phase is done, from 0 to 1.
-    #[must_use]
-    pub fn share(&self) -> Option<f64> {
-        share(self.done, self.total)
     }
 }
 
@@ -456,15 +272,10 @@ impl Event {
     }
 }
 
-fn share(done: u64, total: u64) -> Option<f64> {
-    #[expect(clippy::as_conversions, reason = "a share need not be exact past 2^52")]
-    let share = |done: u64, total: u64| done as f64 / total as f64;
-    (total > 0).then(|| share(done.min(total), total))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Build;
 
     #[test]
     fn a_share_is_never_more_than_all() {

@@ -6,6 +6,7 @@ mod copies;
 #[cfg(test)]
 mod dry_run;
 #[cfg(test)]
+mod filled;
 mod fills;
 #[cfg(test)]
 mod health;

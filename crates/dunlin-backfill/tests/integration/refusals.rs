@@ -90,6 +90,14 @@ async fn columns_and_types_that_do_not_fit_are_refused() {
     insta::assert_snapshot!(refusal(GOOD, Source::table("numbers").remaining("dubble IS NULL")).await, @r#"the SQL of its `source` or `Row` is not right: column "dubble" does not exist (42703)"#);
     let elsewhere = Doubles { source: numbers(), write: Write::insert_into("doubles") };
     insta::assert_snapshot!(refusal_of(GOOD, elsewhere).await, @"there is no table doubles: mend its `source`, or let the migration that creates the table come first");
+    let sql = "CREATE TABLE numbers (id int, number int NOT NULL, PRIMARY KEY (id, number)); CREATE TABLE doubles (id int, double int)";
+    let source = Source::table("numbers").missing_in("doubles", ["id"]);
+    let short = Doubles { source: source.clone(), write: Write::copy_into("doubles") };
+    insta::assert_snapshot!(refusal_of(sql, short).await, @"`missing_in` names 1 columns of doubles, and the key of public.numbers has 2: name one for each, in its order");
+    let sql =
+        "CREATE TABLE numbers (id int PRIMARY KEY, number int NOT NULL); CREATE TABLE doubles (double int)";
+    let misnamed = Doubles { source, write: Write::copy_into("doubles") };
+    insta::assert_snapshot!(refusal_of(sql, misnamed).await, @"the SQL of its `source` or `Row` is not right: column dunlin_there.id does not exist (42703)");
     let untyped = Doubles { source: numbers(), write: Write::sql("SELECT FROM changes") };
     let sql = "CREATE TABLE numbers (id int PRIMARY KEY, number int NOT NULL)";
     insta::assert_snapshot!(refusal_of(sql, untyped).await, @r#"`double` of its `Change` needs a type, as public.numbers has no column of this name: write `#[change(cast = "...")]` above it"#);

@@ -183,3 +183,91 @@ async fn what_enrich_can_not_have_ends_it_and_it_goes_on() {
     migrate(&database, Fill { settings: quick(), on_batch: nothing }).await.unwrap();
     assert_eq!(number(&client, LEFT).await, 0);
 }
+
+/// Counts what it converts, and does something when it is half through.
+struct Counting<F> {
+    workers: usize,
+    converted: Arc<AtomicU32>,
+    largest: Arc<AtomicU32>,
+    at_half: F,
+}
+
+#[dunlin_backfill::migration]
+impl<F: AsyncOnBatch> Backfill for Counting<F> {
+    type Row = Name;
+    type Change = Whole;
+
+    fn source(&self) -> Source {
+        Source::table("people").remaining("whole IS NULL")
+    }
+
+    fn settings(&self) -> Settings {
+        quick().workers(self.workers)
+    }
+
+    async fn enrich(&self, rows: &mut [Name], _: &Migrator) -> Result<(), BoxError> {
+        self.largest.fetch_max(u32::try_from(rows.len())?, Ordering::Relaxed);
+        if self.converted.load(Ordering::Relaxed) >= PEOPLE / 2 {
+            self.at_half.call(rows.len()).await
+        } else {
+            Ok(())
+        }
+    }
+
+    fn convert(&self, name: &Name) -> Result<Option<Whole>, RowError> {
+        self.converted.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(Whole { whole: name.first.clone() }))
+    }
+}
+
+const PEOPLE: u32 = 32_000;
+
+#[tokio::test]
+async fn killed_at_half_it_converts_no_row_again_but_those_of_a_batch_and_of_the_one_read_meanwhile() {
+    for workers in [1, 2] {
+        for is_dropped in [true, false] {
+            let (database, client) = people(PEOPLE.into()).await;
+            let (converted, largest) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+            let (killed, calls) = (Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+            let other = Arc::new(database.connect().await.unwrap());
+            let kill = {
+                let killed = killed.clone();
+                move |_| {
+                    let (killed, calls, other) = (killed.clone(), calls.clone(), other.clone());
+                    async move {
+                        if is_dropped {
+                            killed.notify_one();
+                            std::future::pending::<()>().await;
+                        } else if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() \
+                                       AND application_name = 'dunlin backfill' AND pid IN (SELECT pid FROM dunlin_history_backfill_ranges)";
+                            other.batch_execute(end).await?;
+                        }
+                        Ok(())
+                    }
+                }
+            };
+            let counted = (converted.clone(), largest.clone());
+            let counting = Counting { workers, converted: counted.0, largest: counted.1, at_half: kill };
+            tokio::select! {
+                migrated = migrate(&database, counting) => migrated.unwrap(),
+                () = killed.notified() => {
+                    let (converted, largest) = (converted.clone(), largest.clone());
+                    let again = Counting { workers, converted, largest, at_half: nothing };
+                    migrate(&database, again).await.unwrap()
+                }
+            };
+
+            let what = format!("{workers} workers, dropped: {is_dropped}");
+            assert_eq!(
+                number(&client, "SELECT count(*) FROM people WHERE whole = first").await,
+                i64::from(PEOPLE),
+                "{what}"
+            );
+            assert_eq!(counts(&client).await[..3], [i64::from(PEOPLE), i64::from(PEOPLE), 0], "{what}");
+            let again = converted.load(Ordering::Relaxed) - PEOPLE;
+            let batches = largest.load(Ordering::Relaxed) * 2 * u32::try_from(workers).unwrap();
+            assert!(again <= batches, "{what}: {again} rows again, two batches have {batches}");
+        }
+    }
+}

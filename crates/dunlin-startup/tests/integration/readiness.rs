@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dunlin_core::{Ahead, Direct, MigrationSet, Migrator, State};
+use async_trait::async_trait;
+use dunlin_core::{Ahead, BoxError, Direct, MigrationSet, Migrator, RunContext, RunHook, State};
 use dunlin_startup::{OverBudget, Phase, Startup, StepState, Verdict, WhenAhead};
 use tokio_postgres::NoTls;
 
@@ -89,7 +90,9 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     let nowhere = Direct::new("host=/nowhere user=me".parse().unwrap(), NoTls);
     let startup = Startup::new(nowhere, Migrator::new(texts(&["SELECT 1"]))).start();
     let snapshot = until(&startup, |snapshot| snapshot.phase == Phase::WaitingForServer).await;
-    assert!(snapshot.reason.unwrap().starts_with("can't connect to PostgreSQL"));
+    let reason = snapshot.reason.unwrap();
+    assert!(reason.starts_with("can't connect to PostgreSQL"), "{reason}");
+    assert!(reason.ends_with("No such file or directory (os error 2)"), "{reason}");
     assert!(startup.refresh().await.unread.is_some());
     startup.shutdown().await;
     assert_eq!(startup.phase(), Phase::Stopped);
@@ -150,4 +153,25 @@ async fn who_asks_whether_it_is_ready_asks_no_server() {
     assert_eq!(startup.snapshot().count(StepState::Applied), 1);
     client.batch_execute("ALTER TABLE elsewhere RENAME TO dunlin_history").await.unwrap();
     assert_eq!(startup.refresh().await.unread, None);
+}
+
+/// A hook that waits until the test lets it go on, as a backup takes its time.
+struct Backup(Gate);
+
+#[async_trait]
+impl RunHook for Backup {
+    async fn before(&self, _: &RunContext<'_>) -> Result<(), BoxError> {
+        self.0.wait().await
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_takes_its_time_is_what_is_told_meanwhile() {
+    let (database, gate) = (database().await, Gate::new());
+    let migrator = Migrator::new(texts(&["CREATE TABLE a (id int)"])).around_run(Backup(gate.clone()));
+    let startup = Startup::new(connect(&database), migrator).start();
+    gate.reached().await;
+    assert_eq!(startup.reason().as_deref(), Some("a hook before the migrations is called"));
+    gate.open();
+    startup.wait_ready().await.unwrap();
 }

@@ -62,7 +62,16 @@ impl Gate {
         sender.send_modify(|[_, is_open]| *is_open = true);
     }
 
-    /// Waits until the migration is there.
+    /// Says that somebody is there, and waits until it may go on.
+    pub(crate) async fn wait(&self) -> Result<(), BoxError> {
+        let mut receiver = self.receiver();
+        let sender = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sender().send_modify(|[is_reached, _]| *is_reached = true);
+        receiver.wait_for(|[_, is_open]| *is_open).await?;
+        Ok(())
+    }
+
+    /// Waits until somebody is there.
     pub(crate) async fn reached(&self) {
         let mut receiver = self.receiver();
         let waiting = receiver.wait_for(|[is_reached, _]| *is_reached);
@@ -73,14 +82,7 @@ impl Gate {
 impl RustMigration for Held {
     async fn up(&self, cx: &Context<'_>) -> Result<(), BoxError> {
         cx.client().batch_execute("CREATE TABLE held (id int)").await?;
-        let mut receiver = self.0.receiver();
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .send_modify(|[is_reached, _]| *is_reached = true);
-        receiver.wait_for(|[_, is_open]| *is_open).await?;
-        Ok(())
+        self.0.wait().await
     }
 }
 
