@@ -44,13 +44,18 @@ pub(crate) async fn repeat(screen: Screen, times: u32, rows: u64, kill: bool) ->
 async fn upgrade(screen: Screen, site: &mut Site, kill: bool) -> Result<(), BoxError> {
     let mut new = site.start(Release::Two).await?;
     if kill {
-        let victim = new.remove(builds(&new).await?);
-        screen.say(format!(
-            "replica {} is killed, which has been live after {} ms and migrates",
-            victim.name(),
-            victim.live_after().as_millis()
-        ));
-        victim.kill().await?;
+        match builds(&new).await? {
+            None => screen.aside("nobody is killed: with so few rows the index was there before"),
+            Some(place) => {
+                let victim = new.remove(place);
+                let live_after = victim.live_after().as_millis();
+                screen.say(format!(
+                    "replica {} is killed, which has been live after {live_after} ms and builds the index",
+                    victim.name()
+                ));
+                victim.kill().await?;
+            }
+        }
     }
     let started = site.take_over(new).await?;
     started.iter().for_each(|replica| screen.say(replica));
@@ -64,15 +69,20 @@ fn ready(started: &Started) -> Duration {
     started.ready_after
 }
 
-/// Waits until one of them builds the index, and says which. It asks nobody but the replicas, which answer at once.
-async fn builds(replicas: &[Process]) -> Result<usize, BoxError> {
+/// Waits until one of them builds the index, and says which; nothing if they are ready before that was seen. It asks nobody but the replicas, which answer at once.
+async fn builds(replicas: &[Process]) -> Result<Option<usize>, BoxError> {
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(60) {
+        let mut ready = 0;
         for (place, replica) in replicas.iter().enumerate() {
-            let reason = &replica.get("/livez").await?.1["reason"];
-            if reason.as_str().is_some_and(|reason| reason.contains("search_in_english")) {
-                return Ok(place);
+            let told = replica.get("/livez").await?.1;
+            ready += usize::from(told["ready"] == true);
+            if told["reason"].as_str().is_some_and(|reason| reason.contains("search_in_english")) {
+                return Ok(Some(place));
             }
+        }
+        if ready == replicas.len() {
+            return Ok(None);
         }
         sleep(Duration::from_millis(1)).await;
     }
