@@ -12,7 +12,7 @@ use crate::down::DownKind;
 use crate::job::Job;
 use crate::run::{Known, Place, Purpose, put_off, run};
 use crate::tables::Tables;
-use crate::{Error, Placement, Report, Status, remains};
+use crate::{Error, ErrorKind, Placement, Report, Status, remains};
 
 /// Runs the backfill to its end, or puts it off.
 pub async fn up<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
@@ -56,8 +56,21 @@ pub async fn backfill_progress<B: Backfill>(
 
 /// Does what was put off, and looks whether anything remains.
 pub async fn backfill<B: Backfill>(backfill: &B, cx: &Context<'_>) -> Result<(), BoxError> {
-    work(cx, &name(cx), backfill, None).await?;
-    Ok(remains::verify(place(cx), &name(cx), backfill).await?)
+    let name = name(cx);
+    work(cx, &name, backfill, None).await?;
+    let Err(error) = remains::verify(place(cx), &name, backfill).await else { return Ok(()) };
+    if error.kind() == ErrorKind::Remaining {
+        // Else it would pass when it was only called again.
+        let reopened = async {
+            let known = Known::new(place(cx), &name, backfill).await?;
+            known.ledger.reopen(cx.client(), &error.to_string()).await
+        };
+        if let Err(trouble) = reopened.await {
+            let trouble = trouble.into_fault("the server refused to write down that rows remain");
+            return Err(Error::new(&name, trouble).into());
+        }
+    }
+    Err(error.into())
 }
 
 /// Undoes it, and forgets what was written down about it.

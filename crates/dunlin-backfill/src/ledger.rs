@@ -322,6 +322,18 @@ impl Ledger {
         }
     }
 
+    /// Writes down that rows remain though it has come to its end: somebody writes them in the old way. Whoever calls it next makes another
+    /// pass.
+    pub(crate) async fn reopen(&self, client: &Client, why: &str) -> Result<(), Trouble> {
+        let sql = format!(
+            "UPDATE {} SET {NEW_PASS}, pass = {FIRST_PASS} + 1, open_before = NULL, finished_at = NULL, state = 'failed', failure = $2 \
+             WHERE name OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'finished'",
+            self.tables.jobs
+        );
+        client.execute(&sql, &[&self.job, &why]).await?;
+        Ok(())
+    }
+
     /// Forgets what was set aside: the next pass finds it, and a pass that is not the first begins anew.
     pub(crate) async fn retry(&self, client: &Client) -> Result<(), Trouble> {
         let Tables { jobs, quarantine, .. } = &self.tables;

@@ -139,18 +139,14 @@ impl Book {
     /// What was put off is done.
     pub(crate) fn backfilled(&mut self) {
         self.goes_on(Phase::Done);
+        self.failure = None;
         self.settle();
     }
 
-    /// What was put off can't be done. A service that did not wait for it goes on.
+    /// What was put off can't be done now, and is tried again.
     pub(crate) fn not_backfilled(&mut self, error: &Error) {
-        if error.kind() == ErrorKind::Stopped || self.settings.put_off == PutOff::BeforeReady {
-            return self.failed(error);
-        }
-        self.goes_on(Phase::Done);
         self.failure = Some(failure(error));
-        self.log.add("failed", error.migration(), Some(error.to_string()));
-        self.settle();
+        self.log.add("failed", error.migration(), Some(text(error)));
     }
 
     /// It has come to an end before it was done.

@@ -16,7 +16,8 @@ pub enum OverBudget {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PutOff {
-    /// This process, after the migrations, while the service is ready.
+    /// This process, after the migrations, while the service is ready. One that fails is tried again, after longer and longer pauses of up
+    /// to ten minutes; meanwhile the snapshot says why.
     #[default]
     InBackground,
     /// This process, before the service is ready.

@@ -17,6 +17,10 @@ use crate::{OverBudget, PutOff};
 const PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// The same for backfills in the background that have failed.
+const BACKFILL_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_BACKFILL_PAUSE: Duration = Duration::from_secs(600);
+
 /// How often the history is read for those who look on, while others may write it.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -86,17 +90,31 @@ impl Work {
             return self.shared.change(|book| book.migrated(&report, crate::Phase::Done));
         }
         self.shared.change(|book| book.migrated(&report, crate::Phase::Backfilling));
-        let finished = self.patiently(|| self.migrator.finish_backfills(&*self.connect)).await;
-        self.refresh(Duration::ZERO).await;
-        match finished {
-            Ok(_) => self.shared.change(|book| book.backfilled()),
-            Err(error) => {
-                match error.kind() {
-                    ErrorKind::Stopped => tracing::info!(%error, "the start was told to stop"),
-                    _ => tracing::error!(%error, "a backfill is not finished"),
-                }
-                self.shared.change(|book| book.not_backfilled(&error));
+        self.backfill().await;
+    }
+
+    /// Finishes what was put off. What fails in the background is tried again: an older program may write rows in the old way for as long
+    /// as an upgrade takes, and somebody may mend what has failed.
+    async fn backfill(&self) {
+        let mut pause = BACKFILL_PAUSE;
+        loop {
+            let finished = self.patiently(|| self.migrator.finish_backfills(&*self.connect)).await;
+            self.refresh(Duration::ZERO).await;
+            let Err(error) = finished else { return self.shared.change(|book| book.backfilled()) };
+            if error.kind() == ErrorKind::Stopped {
+                tracing::info!(%error, "the start was told to stop");
+                return self.shared.change(|book| book.failed(&error));
             }
+            // With its causes, which say what has failed.
+            tracing::error!(?error, "a backfill is not finished");
+            if self.settings.put_off == PutOff::BeforeReady {
+                return self.shared.change(|book| book.failed(&error));
+            }
+            self.shared.change(|book| book.not_backfilled(&error));
+            if timeout(pause, self.migrator.stop().stopped()).await.is_ok() {
+                return self.shared.change(|book| book.failed(&error));
+            }
+            pause = pause.saturating_mul(2).min(LONGEST_BACKFILL_PAUSE);
         }
     }
 

@@ -320,3 +320,25 @@ fn what_is_required_is_an_earlier_backfill() {
         migration 2 (contract) requires the backfill `fill`, which is no backfill: it is a migration that puts nothing off
         ");
 }
+
+#[tokio::test]
+async fn rows_that_are_written_in_the_old_way_all_the_time_are_an_error_until_nobody_does() {
+    let (database, client) = people(10).await;
+    let old_way = "CREATE FUNCTION old_way() RETURNS trigger LANGUAGE plpgsql AS \
+                   $$ BEGIN INSERT INTO people SELECT max(id) + 1, 'a', 'b' FROM people; RETURN NULL; END $$; \
+                   CREATE TRIGGER old_way AFTER UPDATE ON people EXECUTE FUNCTION old_way()";
+    client.batch_execute(old_way).await.unwrap();
+    let (migrator, connect) = (fill(Placement::PutOff), Direct::new(database.config(), NoTls));
+    migrator.run_through(&connect, Target::Latest).await.unwrap();
+
+    // It does not pass when it is only called again.
+    for _ in 0..2 {
+        let error = migrator.finish_backfills(&connect).await.unwrap_err();
+        assert!(causes(&error).contains("rows still have to be changed"), "{}", causes(&error));
+        let [status] = &backfills(&database).status().await.unwrap()[..] else { panic!() };
+        assert_eq!(status.state, dunlin_backfill::JobState::Failed);
+    }
+    client.batch_execute("DROP TRIGGER old_way ON people").await.unwrap();
+    assert_eq!(migrator.finish_backfills(&connect).await.unwrap().len(), 1);
+    assert_eq!(number(&client, "SELECT count(*) FROM people WHERE whole IS NULL").await, 0);
+}

@@ -112,3 +112,24 @@ async fn it_stops_between_two_batches_and_the_next_one_goes_on() {
     let row = client.query_one(sql, &[]).await.unwrap();
     assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (20_000, 20_000), "each row was counted once");
 }
+
+#[tokio::test]
+async fn one_that_fails_in_the_background_is_told_and_tried_again_while_the_service_is_ready() {
+    let database = people().await;
+    let client = database.connect().await.unwrap();
+    let refuse = "ALTER TABLE people ADD CONSTRAINT refused CHECK (whole IS NULL) NOT VALID";
+    client.batch_execute(refuse).await.unwrap();
+    let startup = Startup::new(connect(&database), fill()).start();
+    let snapshot = until(&startup, |snapshot| snapshot.failure.is_some()).await;
+    assert_eq!((snapshot.phase, snapshot.ready), (Phase::Backfilling, true));
+    let failure = snapshot.failure.unwrap();
+    assert!(failure.text.contains("rows are poison"), "{}", failure.text);
+
+    // Its rows are looked at once more by whoever mends what has failed.
+    client.batch_execute("ALTER TABLE people DROP CONSTRAINT refused").await.unwrap();
+    let backfills = dunlin_backfill::Backfills::new(fill(), connect(&database));
+    backfills.retry_quarantined("fill", &Fill).await.unwrap();
+    let snapshot = until(&startup, |snapshot| snapshot.phase == Phase::Done).await;
+    assert!(snapshot.ready && snapshot.failure.is_none());
+    assert_eq!(remaining(&database).await, 0);
+}
