@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use dunlin_core::Connection;
 use futures_util::future::join3;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::joins::Joins;
 use crate::striping::Hot;
 use crate::trouble::Trouble;
+
+/// How often what puts settings back may be cut off.
+const MOST_CUT_OFF: u32 = 100;
 
 /// A connection that a worker works with, and what is prepared on it.
 pub(crate) struct Desk<'a> {
@@ -126,13 +130,22 @@ impl<'a> Desk<'a> {
         });
         let [set, put_back] = [set.collect::<Vec<_>>(), put_back.collect()];
         let [set, put_back] = [set, put_back].map(|columns| format!("SELECT {}", columns.join(", ")));
-        let (set, asked, put_back) =
+        let (set, asked, mut is_put_back) =
             join3(self.batch_execute(&set), self.query(statement, parameters), self.batch_execute(&put_back))
                 .await;
         set?;
+        // A timeout among the settings may cut off what puts it back: it would stay, and cut off whatever comes next.
+        for _ in 0..MOST_CUT_OFF {
+            match &is_put_back {
+                Err(error) if error.code() == Some(&SqlState::QUERY_CANCELED) => {
+                    is_put_back = self.batch_execute(&put_back).await;
+                }
+                _ => break,
+            }
+        }
         // What it says is why the other one was refused, too.
         let rows = asked?;
-        put_back?;
+        is_put_back?;
         Ok(rows)
     }
 

@@ -8,6 +8,9 @@ const SLOW: f64 = 10e-6;
 /// Fewer rows than these say little.
 const FEWEST_ROWS: usize = 500;
 
+/// Look-ups are not slow that take no longer than this, however small a batch is to be.
+const LEAST: Duration = Duration::from_millis(50);
+
 /// Chooses whether the rows of a page are looked up one by one, by an index of the other table, or whether the planner decides: it
 /// believes that a look-up reads a page from a disk, and would rather read all of the other table for each page of this one.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +30,7 @@ impl Joins {
                 ("enable_hashjoin", off()),
                 ("enable_mergejoin", off()),
                 ("max_parallel_workers_per_gather", "0".to_owned()),
-                ("statement_timeout", format!("{}ms", limit.as_millis().max(1))),
+                ("statement_timeout", format!("{}ms", limit.max(LEAST).as_millis())),
             ]
         })
     }

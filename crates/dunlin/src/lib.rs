@@ -80,7 +80,8 @@
 #![doc = include_str!("../migrations/0003_index_names.verify.sql")]
 //! ```
 //!
-//! [`Migrator::verify`] runs those of all applied migrations at any time.
+//! [`Migrator::verify`] runs those of all applied migrations at any time: a script has to hold for as long as its migration is applied, so it does
+//! not look at what a later one takes away.
 //!
 //! # Going back, and looking first
 //!
