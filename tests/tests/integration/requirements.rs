@@ -168,12 +168,12 @@ async fn an_extension_is_there_or_may_be_created() {
 
     let told = unmet(&config, Extension::available("pg_trgm")).await.unwrap();
     insta::assert_snapshot!(plain(told), @"extension `pg_trgm` (the role LOGIN may not create it: run `GRANT CREATE ON DATABASE DATABASE TO LOGIN`, or let a superuser run `CREATE EXTENSION pg_trgm` in the database DATABASE)");
-    let told = unmet(&config, Extension::available("postgres_fdw")).await.unwrap();
-    insta::assert_snapshot!(plain(told), @"extension `postgres_fdw` (only a superuser may create it, which the role LOGIN is not: let a superuser run `CREATE EXTENSION postgres_fdw` in the database DATABASE)");
+    let told = unmet(&config, Extension::available("file_fdw")).await.unwrap();
+    insta::assert_snapshot!(plain(told), @"extension `file_fdw` (only a superuser may create it, which the role LOGIN is not: let a superuser run `CREATE EXTENSION file_fdw` in the database DATABASE)");
     // A superuser may, and who is one is no matter for one that is installed.
-    assert_eq!(unmet(&database.config(), Extension::available("postgres_fdw")).await, None);
-    admin.batch_execute("CREATE EXTENSION postgres_fdw").await.unwrap();
-    assert_eq!(unmet(&config, Extension::available("postgres_fdw")).await, None);
+    assert_eq!(unmet(&database.config(), Extension::available("file_fdw")).await, None);
+    admin.batch_execute("CREATE EXTENSION file_fdw").await.unwrap();
+    assert_eq!(unmet(&config, Extension::available("file_fdw")).await, None);
     let grant = format!("GRANT CREATE ON DATABASE \"{}\" TO \"{login}\"", database.name());
     admin.batch_execute(&grant).await.unwrap();
     assert_eq!(unmet(&config, Extension::available("pg_trgm")).await, None);
