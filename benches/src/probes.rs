@@ -91,7 +91,9 @@ async fn once(arena: &Arena, rows: u32, is_asked: bool) -> Result<Outcome, Failu
     );
     let set = || MigrationSet::builder().sql(1, "flock", &filled);
     dunlin::migrate(place.config(), NoTls, &Migrator::new(set().build()?)).await?;
-    place.connect().await?.batch_execute("VACUUM flock; CHECKPOINT").await?;
+    let client = place.connect().await?;
+    client.batch_execute("VACUUM flock").await?;
+    client.batch_execute("CHECKPOINT").await?;
     let index = "-- dunlin: no-transaction\nCREATE INDEX CONCURRENTLY flock_name ON flock (lower(name), id)";
     let migrator = Migrator::new(set().sql(2, "index", index).build()?);
 
