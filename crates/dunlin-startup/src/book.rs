@@ -117,10 +117,13 @@ impl Book {
     pub(crate) fn waits(&mut self, error: &Error) {
         self.live.clear();
         self.has_lock();
-        self.turn(match error.kind() {
-            ErrorKind::LockTimeout => Phase::WaitingForLock,
-            _ => Phase::WaitingForServer,
-        });
+        // The schema is there: what waits in the background is no reason to take the service away.
+        if self.phase != Phase::Backfilling {
+            self.turn(match error.kind() {
+                ErrorKind::LockTimeout => Phase::WaitingForLock,
+                _ => Phase::WaitingForServer,
+            });
+        }
         // The cause says which of what may be wrong it is.
         let why = text(error);
         self.waits_for = Some(why.clone());

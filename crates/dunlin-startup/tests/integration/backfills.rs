@@ -1,11 +1,14 @@
 //! Backfills that were put off.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use dunlin_backfill::{Backfill, Change, Placement, Row, RowError, Settings, Source};
-use dunlin_core::{MigrationSet, Migrator};
+use dunlin_core::{Connect, Connection, Direct, Error, MigrationSet, Migrator};
 use dunlin_startup::{BackfillState, Phase, PutOff, Startup};
 use dunlin_test::Database;
+use tokio_postgres::NoTls;
 
 use crate::support::{connect, database, until};
 
@@ -131,5 +134,34 @@ async fn one_that_fails_in_the_background_is_told_and_tried_again_while_the_serv
     backfills.retry_quarantined("fill", &Fill).await.unwrap();
     let snapshot = until(&startup, |snapshot| snapshot.phase == Phase::Done).await;
     assert!(snapshot.ready && snapshot.failure.is_none());
+    assert_eq!(remaining(&database).await, 0);
+}
+
+/// A server that is away for a moment after the migrations.
+struct Away(Direct<NoTls>, AtomicU32);
+
+#[async_trait]
+impl Connect for Away {
+    async fn connect(&self) -> Result<Connection, Error> {
+        // The run's own is the first, and its backfill's.
+        match self.1.fetch_add(1, Ordering::Relaxed) {
+            1..=2 => Err(Error::no_connection("it is away")),
+            _ => self.0.connect().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_moment_leaves_the_service_ready() {
+    let database = people().await;
+    let startup = Startup::new(Away(connect(&database), AtomicU32::new(0)), fill()).start();
+    let waiting =
+        until(&startup, |snapshot| snapshot.events.iter().any(|event| event.what == "waiting")).await;
+    assert_eq!((waiting.phase, waiting.ready), (Phase::Backfilling, true));
+    until(&startup, |snapshot| {
+        assert!(snapshot.ready, "{:?}", snapshot.phase);
+        snapshot.phase == Phase::Done
+    })
+    .await;
     assert_eq!(remaining(&database).await, 0);
 }
